@@ -1,0 +1,1 @@
+//! everything SQL can call, thin: check arguments, call the engine, shape rows.

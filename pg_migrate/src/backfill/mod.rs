@@ -1,0 +1,1 @@
+//! windows, claims, skipped rows, verification.

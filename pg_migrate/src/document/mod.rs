@@ -1,0 +1,5 @@
+//! What a migration says: two spellings (JSON and SQL script) of one model, its checksum and its
+//! validation. Knows no PostgreSQL and no catalog; expressions and types are opaque SQL text here.
+
+pub mod json;
+pub mod model;

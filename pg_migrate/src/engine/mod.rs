@@ -1,0 +1,1 @@
+//! runs steps: locks and retries, state changes, resume, contract, downgrade.

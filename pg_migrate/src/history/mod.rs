@@ -1,0 +1,1 @@
+//! the revision graph: heads, paths, targets.

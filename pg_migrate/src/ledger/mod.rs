@@ -1,0 +1,1 @@
+//! reads and writes migrate.* tables; the only room that knows their columns.

@@ -1,0 +1,75 @@
+//! Who a piece of work runs as.
+
+use crate::pg::settings;
+use pgrx::pg_sys;
+
+struct Identity {
+    user: pg_sys::Oid,
+    context: i32,
+}
+
+impl Identity {
+    fn take(user: pg_sys::Oid, flags: u32) -> Self {
+        let mut saved = Identity {
+            user: pg_sys::InvalidOid,
+            context: 0,
+        };
+        // SAFETY: plain reads and writes of backend-local state, restored by `Drop` or by the abort.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut saved.user, &mut saved.context);
+            pg_sys::SetUserIdAndSecContext(user, saved.context | flags as i32);
+        }
+        saved
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: puts back what `take` found.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) };
+        }
+    }
+}
+
+/// The role whose rights apply now.
+pub fn current() -> u32 {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetUserId() }.to_u32()
+}
+
+/// The role that logged in (or was set by SET SESSION AUTHORIZATION).
+pub fn session() -> u32 {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetSessionUserId() }.to_u32()
+}
+
+/// Runs the extension's own fixed SQL as `owner` (the owner of its tables) with a search path on
+/// which nobody else can put anything. `body` must run no user SQL and must not commit.
+pub fn as_ledger_owner<T>(owner: u32, body: impl FnOnce() -> T) -> T {
+    let scope = settings::Scope::new();
+    scope.set("search_path", "pg_catalog, pg_temp");
+    let identity = Identity::take(
+        pg_sys::Oid::from(owner),
+        pg_sys::SECURITY_LOCAL_USERID_CHANGE,
+    );
+    let value = body();
+    drop(identity);
+    drop(scope);
+    value
+}
+
+/// Runs user SQL as `role` and nothing more: `SET ROLE` and its kin are refused inside.
+/// A no-op when `role` is the current user. `body` must not commit.
+pub fn as_role<T>(role: u32, body: impl FnOnce() -> T) -> T {
+    if role == current() {
+        return body();
+    }
+    let identity = Identity::take(
+        pg_sys::Oid::from(role),
+        pg_sys::SECURITY_LOCAL_USERID_CHANGE,
+    );
+    let value = body();
+    drop(identity);
+    value
+}

@@ -1,0 +1,11 @@
+//! Every `unsafe`: safe wrappers over PostgreSQL. Knows nothing of migrations; nothing below it
+//! but `fault`. A PostgreSQL error unwinds as a panic until `subtransaction::attempt` turns it
+//! into a `Fault`.
+
+pub mod error;
+pub mod identity;
+pub mod procedure;
+pub mod settings;
+pub mod spi;
+pub mod subtransaction;
+pub mod wait;

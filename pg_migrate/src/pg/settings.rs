@@ -1,0 +1,49 @@
+//! Settings for the length of a Rust scope.
+
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// Settings changed through this scope are put back when it ends.
+/// On the way out of an error nothing is done: the abort of the (sub)transaction restores them,
+/// as after a function with a `SET` clause.
+pub struct Scope(i32);
+
+impl Scope {
+    pub fn new() -> Self {
+        // SAFETY: opens a nest level that `Drop` or the abort closes.
+        Scope(unsafe { pg_sys::NewGUCNestLevel() })
+    }
+
+    /// Sets `name` for this scope with the rights of the session (never of a superuser).
+    pub fn set(&self, name: &str, value: &str) {
+        self.set_as(name, value, pg_sys::GucContext::PGC_USERSET);
+    }
+
+    fn set_as(&self, name: &str, value: &str, context: pg_sys::GucContext::Type) {
+        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+            return;
+        };
+        // SAFETY: both strings outlive the call, which copies them.
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                context,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: closes the nest level opened by `new`; scopes nest because Rust scopes do.
+            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
+        }
+    }
+}

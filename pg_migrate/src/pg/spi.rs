@@ -1,0 +1,119 @@
+//! SQL from Rust. Rows come back as JSON objects and are shaped by serde, so that no room but
+//! `ledger` and `catalog` deals with columns and none deals with datums.
+
+use crate::fault::{Fault, Result};
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::{Spi, SpiError};
+use pgrx::{JsonB, pg_sys};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A parameter of a statement.
+#[derive(Debug, Clone)]
+pub enum Arg<'a> {
+    Text(&'a str),
+    OptText(Option<&'a str>),
+    Int(i64),
+    OptInt(Option<i64>),
+    Float(f64),
+    Bool(bool),
+    Oid(u32),
+    Json(&'a Value),
+    OptJson(Option<&'a Value>),
+    Texts(Vec<String>),
+    Ints(Vec<i64>),
+}
+
+impl<'a> Arg<'a> {
+    fn datum(&self) -> DatumWithOid<'a> {
+        match self {
+            Arg::Text(v) => DatumWithOid::from((*v).to_owned()),
+            Arg::OptText(v) => DatumWithOid::from(v.map(str::to_owned)),
+            Arg::Int(v) => DatumWithOid::from(*v),
+            Arg::OptInt(v) => DatumWithOid::from(*v),
+            Arg::Float(v) => DatumWithOid::from(*v),
+            Arg::Bool(v) => DatumWithOid::from(*v),
+            Arg::Oid(v) => DatumWithOid::from(pg_sys::Oid::from(*v)),
+            Arg::Json(v) => DatumWithOid::from(JsonB((*v).clone())),
+            Arg::OptJson(v) => DatumWithOid::from(v.map(|v| JsonB(v.clone()))),
+            Arg::Texts(v) => DatumWithOid::from(v.clone()),
+            Arg::Ints(v) => DatumWithOid::from(v.clone()),
+        }
+    }
+}
+
+fn spi_fault(err: SpiError) -> Fault {
+    Fault::internal(format!("SPI: {err}"))
+}
+
+/// Runs a statement and gives the number of rows it touched. May write; sees its own earlier writes.
+pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
+    Spi::connect_mut(|client| {
+        let datums: Vec<_> = args.iter().map(Arg::datum).collect();
+        client
+            .update(sql, None, &datums)
+            .map(|table| table.len() as u64)
+    })
+    .map_err(spi_fault)
+}
+
+/// Runs `SELECT` under the current snapshot without assigning a transaction id (works on a standby).
+/// `sql` must be a query that can stand in a FROM clause.
+pub fn select<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
+    let wrapped = format!("SELECT pg_catalog.to_jsonb(q) FROM ({sql}) q");
+    let values = Spi::connect(|client| {
+        let datums: Vec<_> = args.iter().map(Arg::datum).collect();
+        client
+            .select(wrapped.as_str(), None, &datums)?
+            .map(|row| row.get::<JsonB>(1))
+            .collect::<std::result::Result<Vec<_>, _>>()
+    })
+    .map_err(spi_fault)?;
+    shaped(values)
+}
+
+/// Like `select` for a data-modifying statement with RETURNING, or a SELECT that must see the
+/// writes made earlier in this transaction by the same command.
+pub fn write<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
+    let wrapped = format!("WITH q AS ({sql}) SELECT pg_catalog.to_jsonb(q) FROM q");
+    let values = Spi::connect_mut(|client| {
+        let datums: Vec<_> = args.iter().map(Arg::datum).collect();
+        client
+            .update(wrapped.as_str(), None, &datums)?
+            .map(|row| row.get::<JsonB>(1))
+            .collect::<std::result::Result<Vec<_>, _>>()
+    })
+    .map_err(spi_fault)?;
+    shaped(values)
+}
+
+/// The first row of `select`, if any.
+pub fn first<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Option<T>> {
+    Ok(select(sql, args)?.into_iter().next())
+}
+
+fn shaped<T: DeserializeOwned>(values: Vec<Option<JsonB>>) -> Result<Vec<T>> {
+    values
+        .into_iter()
+        .map(|value| {
+            let value = value.map_or(Value::Null, |json| json.0);
+            serde_json::from_value(value)
+                .map_err(|err| Fault::internal(format!("a row has an unexpected shape: {err}")))
+        })
+        .collect()
+}
+
+/// `name` as an identifier in SQL text, quoted where it must be.
+pub fn ident(name: &str) -> String {
+    pgrx::spi::quote_identifier(name)
+}
+
+/// `schema.name` as SQL text, quoted where it must be.
+pub fn qualified(schema: &str, name: &str) -> String {
+    pgrx::spi::quote_qualified_identifier(schema, name)
+}
+
+/// `text` as a string literal in SQL text.
+pub fn literal(text: &str) -> String {
+    pgrx::spi::quote_literal(text)
+}

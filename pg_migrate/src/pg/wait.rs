@@ -1,0 +1,33 @@
+//! Waiting without a snapshot, and obeying a cancel while at it.
+
+use pgrx::pg_sys;
+use std::time::Duration;
+
+/// Sleeps; a cancel or a termination request ends it with the usual error. Takes no snapshot, so a
+/// concurrent index build elsewhere does not wait for us.
+pub fn sleep(time: Duration) {
+    let mut left = time.as_millis() as i64;
+    loop {
+        check_interrupts();
+        if left <= 0 {
+            return;
+        }
+        let slice = left.min(200);
+        // SAFETY: the latch is this backend's own.
+        unsafe {
+            pg_sys::WaitLatch(
+                pg_sys::MyLatch,
+                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+                slice as _,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        left -= slice;
+    }
+}
+
+/// Ends with the usual error if a cancel or a termination was requested.
+pub fn check_interrupts() {
+    pg_sys::check_for_interrupts!();
+}

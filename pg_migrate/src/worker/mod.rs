@@ -1,0 +1,1 @@
+//! background worker, top-level statements.

@@ -1,0 +1,161 @@
+-- The state of every migration. Written only by the extension's own functions, in the same
+-- transaction as the work they describe; dumped by pg_dump.
+
+CREATE SCHEMA migrate;
+
+CREATE TABLE migrate.revision (
+    revision        text PRIMARY KEY,
+    ordinal         bigint GENERATED ALWAYS AS IDENTITY,
+    down_revision   text[] NOT NULL DEFAULT '{}',
+    depends_on      text[] NOT NULL DEFAULT '{}',
+    branch_labels   text[] NOT NULL DEFAULT '{}',
+    message         text,
+    document        text NOT NULL,
+    checksum        text NOT NULL,
+    state           text NOT NULL DEFAULT 'pending'
+                    CHECK (state IN ('pending','expanding','migrating','expanded','contracting','applied','downgrading','abandoned')),
+    -- Operations that take the applied migration back; captured from the catalog when it was planned.
+    inverse         jsonb,
+    -- Columns whose shape this migration changes: [{"table": ..., "column": ...}].
+    touches         jsonb NOT NULL DEFAULT '[]',
+    owner           oid NOT NULL,      -- rights with which its steps run
+    login           oid NOT NULL,      -- role a background worker logs in as before SET ROLE owner
+    registered_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at      timestamptz,
+    finished_at     timestamptz
+);
+
+CREATE TABLE migrate.step (
+    revision        text NOT NULL REFERENCES migrate.revision ON DELETE CASCADE,
+    direction       text NOT NULL CHECK (direction IN ('up','down')),
+    step            int NOT NULL,
+    phase           text NOT NULL CHECK (phase IN ('expand','migrate','contract')),
+    kind            text NOT NULL CHECK (kind IN ('ddl','concurrent','validate','backfill','verify')),
+    relation        text,              -- schema-qualified, quoted; the table it locks
+    sql             text NOT NULL,
+    undo            jsonb NOT NULL DEFAULT '[]',
+    args            jsonb NOT NULL DEFAULT '{}',
+    lock            text,
+    rewrites        boolean NOT NULL DEFAULT false,
+    scans           boolean NOT NULL DEFAULT false,
+    warning         text,
+    state           text NOT NULL DEFAULT 'queued'
+                    CHECK (state IN ('queued','running','done','failed','skipped','undone')),
+    attempts        int NOT NULL DEFAULT 0,
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    error           jsonb,
+    waiting         text,              -- why the step is not moving, in words
+    PRIMARY KEY (revision, direction, step)
+);
+
+-- A backfill job. It belongs to a step, or stands alone (migrate.backfill called by hand).
+CREATE TABLE migrate.backfill (
+    job             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    revision        text REFERENCES migrate.revision ON DELETE CASCADE,
+    direction       text,
+    step            int,
+    relation        oid NOT NULL,
+    relation_name   text NOT NULL,     -- for display and for errors once the table is gone
+    assignments     jsonb NOT NULL,    -- {"column": "expression", …}
+    predicate       text,              -- rows still to be done; null: derived from the assignments
+    sync_trigger    text,              -- the trigger that keeps up with concurrent writers, if any
+    owner           oid NOT NULL,
+    login           oid NOT NULL,
+    state           text NOT NULL DEFAULT 'queued'
+                    CHECK (state IN ('queued','running','paused','done','failed','cancelled')),
+    pass            int NOT NULL DEFAULT 1,
+    pass_rows       bigint NOT NULL DEFAULT 0, -- rows updated in this pass
+    rows_updated    bigint NOT NULL DEFAULT 0,
+    rows_estimate   bigint NOT NULL DEFAULT 0,
+    batches         bigint NOT NULL DEFAULT 0,
+    window_blocks   int NOT NULL DEFAULT 128,  -- heap blocks of the next batch; follows measured time
+    target_ms       int NOT NULL DEFAULT 200,
+    busy_ms         double precision NOT NULL DEFAULT 0, -- time spent inside batches
+    throttle        text,              -- why it is waiting, in words
+    error           jsonb,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at      timestamptz,
+    finished_at     timestamptz
+);
+
+-- A piece of one storage relation (a plain table or a partition leaf). Claimed by FOR UPDATE SKIP
+-- LOCKED; cursor, counters and rows move in one transaction.
+CREATE TABLE migrate.backfill_range (
+    job             bigint NOT NULL REFERENCES migrate.backfill ON DELETE CASCADE,
+    range           bigint GENERATED ALWAYS AS IDENTITY,
+    relation        oid NOT NULL,
+    filenode        oid NOT NULL,      -- the heap file the block numbers speak of
+    first_block     bigint NOT NULL,
+    next_block      bigint NOT NULL,
+    end_block       bigint NOT NULL,   -- exclusive
+    skipped         tid[] NOT NULL DEFAULT '{}', -- rows locked by others, to be revisited
+    rows_updated    bigint NOT NULL DEFAULT 0,
+    done            boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (job, range)
+);
+CREATE INDEX backfill_range_open ON migrate.backfill_range (job, range) WHERE NOT done;
+
+-- Tables and columns set aside instead of dropped.
+CREATE TABLE migrate.aside (
+    aside           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    revision        text,
+    kind            text NOT NULL CHECK (kind IN ('table','column')),
+    relation        oid NOT NULL,
+    original_schema text NOT NULL,
+    original_table  text NOT NULL,
+    original_column text,
+    aside_name      text NOT NULL,
+    set_aside_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    restored_at     timestamptz,
+    purged_at       timestamptz
+);
+
+-- Append-only: who did what, from where, when, how long, with which statement and which error.
+CREATE TABLE migrate.event (
+    event           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    revision        text,
+    direction       text,
+    step            int,
+    what            text NOT NULL,
+    role            text NOT NULL,
+    session_role    text NOT NULL,
+    application     text,
+    client_addr     inet,
+    pid             int NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
+    duration        interval,
+    sql             text,
+    error           jsonb,
+    detail          text
+);
+CREATE INDEX event_revision ON migrate.event (revision, event);
+
+-- Work for a background worker: one top-level statement, or driving the queue.
+CREATE TABLE migrate.worker (
+    worker          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind            text NOT NULL CHECK (kind IN ('statement','driver')),
+    sql             text,
+    owner           oid NOT NULL,
+    login           oid NOT NULL,
+    state           text NOT NULL DEFAULT 'starting' CHECK (state IN ('starting','running','done','failed','stopping')),
+    pid             int,
+    error           jsonb,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at     timestamptz
+);
+
+-- Tables set aside live here, out of the application's search path.
+CREATE SCHEMA migrate_aside;
+
+DO $$
+DECLARE
+    r regclass;
+BEGIN
+    FOR r IN SELECT c.oid FROM pg_catalog.pg_class c
+             WHERE c.relnamespace = 'migrate'::regnamespace AND c.relkind IN ('r', 'S')
+    LOOP
+        PERFORM pg_catalog.pg_extension_config_dump(r, '');
+    END LOOP;
+END
+$$;

@@ -1,0 +1,1 @@
+//! Shared harness of the tests: throw-away clusters, clients and the independent record.
