@@ -1,1 +1,26 @@
-//! reads and writes migrate.* tables; the only room that knows their columns.
+//! Reads and writes `migrate.*` tables; the only room that knows their columns.
+//!
+//! The tables belong to the extension's owner and nobody else may write them: every statement here
+//! is fixed SQL with parameters, run with that owner's rights through `owned`.
+
+use crate::fault::{Fault, Result};
+use crate::pg::{identity, spi};
+use serde::Deserialize;
+
+/// Runs fixed ledger SQL with the rights of the extension's owner. No user SQL, no commit inside.
+pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Owner {
+        extowner: u32,
+    }
+    let owner: Owner = spi::first(
+        "SELECT extowner FROM pg_catalog.pg_extension \
+         WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
+        &[],
+    )?
+    .ok_or_else(|| {
+        Fault::wrong_state("extension pg_migrate is not installed in this database")
+            .hint("CREATE EXTENSION pg_migrate;")
+    })?;
+    identity::as_ledger_owner(owner.extowner, body)
+}

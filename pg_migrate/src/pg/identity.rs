@@ -73,3 +73,23 @@ pub fn as_role<T>(role: u32, body: impl FnOnce() -> T) -> T {
     drop(identity);
     value
 }
+
+/// Whether the current user has the rights of `role` (is it, is a member of it, or is a superuser).
+pub fn has_rights_of(role: u32) -> bool {
+    // SAFETY: a catalog lookup inside a transaction.
+    unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
+}
+
+/// The name of a role; its number where it no longer exists.
+pub fn role_name(role: u32) -> String {
+    // SAFETY: a catalog lookup inside a transaction; the palloc'd name is copied.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::Oid::from(role), true);
+        if name.is_null() {
+            return role.to_string();
+        }
+        std::ffi::CStr::from_ptr(name)
+            .to_string_lossy()
+            .into_owned()
+    }
+}
