@@ -14,12 +14,16 @@ CREATE TABLE migrate.revision (
     checksum        text NOT NULL,
     state           text NOT NULL DEFAULT 'pending'
                     CHECK (state IN ('pending','expanding','migrating','expanded','contracting','applied','downgrading','abandoned')),
+    -- Asked for by apply or upgrade: drivers start it as soon as its parents allow.
+    requested       boolean NOT NULL DEFAULT false,
     -- Operations that take the applied migration back; captured from the catalog when it was planned.
     inverse         jsonb,
+    irreversible    text,              -- why it cannot be taken back, in words
     -- Columns whose shape this migration changes: [{"table": ..., "column": ...}].
     touches         jsonb NOT NULL DEFAULT '[]',
     owner           oid NOT NULL,      -- rights with which its steps run
     login           oid NOT NULL,      -- role a background worker logs in as before SET ROLE owner
+    search_path     text NOT NULL DEFAULT '', -- in which its names resolve, whoever drives it
     registered_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at      timestamptz,
     finished_at     timestamptz
@@ -138,6 +142,7 @@ CREATE TABLE migrate.worker (
     sql             text,
     owner           oid NOT NULL,
     login           oid NOT NULL,
+    search_path     text NOT NULL DEFAULT '',
     state           text NOT NULL DEFAULT 'starting' CHECK (state IN ('starting','running','done','failed','stopping')),
     pid             int,
     error           jsonb,

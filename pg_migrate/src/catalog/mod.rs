@@ -1,1 +1,12 @@
-//! reads pg_catalog into plain structs; the only room that knows catalog columns.
+//! Reads pg_catalog into plain structs; the only room that knows catalog columns. Reads with the
+//! rights of the current user; changes nothing (the mirror of a table lives and dies in a
+//! subtransaction).
+
+mod facts;
+mod locks;
+mod mirror;
+mod relation;
+
+pub use facts::Live;
+pub use locks::{Blocker, blockers};
+pub use relation::{IndexState, exists, index_state, is_empty, may_lock, on_standby, resolve};

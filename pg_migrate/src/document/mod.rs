@@ -3,3 +3,6 @@
 
 pub mod json;
 pub mod model;
+pub fn nearest<'a>(_w: &str, _c: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    None
+}

@@ -54,6 +54,33 @@ pub enum Operation {
     Restore(Restore),
 }
 
+impl Operation {
+    /// The operation's name in a document.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Operation::CreateTable(_) => "create_table",
+            Operation::DropTable(_) => "drop_table",
+            Operation::RenameTable(_) => "rename_table",
+            Operation::AddColumn(_) => "add_column",
+            Operation::DropColumn(_) => "drop_column",
+            Operation::RenameColumn(_) => "rename_column",
+            Operation::AlterColumn(_) => "alter_column",
+            Operation::CreateIndex(_) => "create_index",
+            Operation::DropIndex(_) => "drop_index",
+            Operation::CreateConstraint(_) => "create_constraint",
+            Operation::DropConstraint(_) => "drop_constraint",
+            Operation::Sql(_) => "sql",
+            Operation::Backfill(_) => "backfill",
+            Operation::AddForeignKey(_) => "add_foreign_key",
+            Operation::SetNotNull(_) => "set_not_null",
+            Operation::DropNotNull(_) => "drop_not_null",
+            Operation::TouchColumn(_) => "touch_column",
+            Operation::UntouchColumn(_) => "untouch_column",
+            Operation::Restore(_) => "restore",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateTable {
@@ -306,7 +333,7 @@ pub struct DropIndex {
 }
 
 /// `create_constraint`: unique, check, primary_key or foreign_key on existing columns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateConstraint {
     pub name: String,
@@ -325,6 +352,9 @@ pub struct CreateConstraint {
     pub deferrable: bool,
     #[serde(default)]
     pub initially_deferred: bool,
+    /// Ours: the whole definition as SQL, in place of the fields above but `columns`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -349,6 +379,19 @@ pub struct Sql {
     /// Ours: cannot run in a transaction block; goes to a background worker.
     #[serde(default)]
     pub no_transaction: bool,
+    /// Ours: the object the statement makes, so that the way back can be generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creates: Option<Creates>,
+}
+
+/// An object that a statement makes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Creates {
+    /// `table`, `view`, `sequence`, `type`, `schema`, `function`, `materialized_view`, …
+    pub kind: String,
+    /// As written, quoted if needed.
+    pub name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

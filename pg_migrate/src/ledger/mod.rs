@@ -24,3 +24,21 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     })?;
     identity::as_ledger_owner(owner.extowner, body)
 }
+
+mod aside;
+mod event;
+mod revision;
+mod step;
+mod worker;
+
+pub use aside::{Aside, aside_of, asides_before, forget_aside, remember_aside};
+pub use event::{Event, event};
+pub use revision::{
+    NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
+    revision, revisions_in_flight, set_state, store_plan,
+};
+pub use step::{
+    StepRow, clear_steps, insert_steps, next_step, set_step, set_waiting, start_step, steps,
+    steps_done,
+};
+pub use worker::{WorkerRow, finish_worker, insert_worker, live_drivers, start_worker, worker};

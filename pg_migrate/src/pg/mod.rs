@@ -2,8 +2,12 @@
 //! but `fault`. A PostgreSQL error unwinds as a panic until `subtransaction::attempt` turns it
 //! into a `Fault`.
 
+pub mod advisory;
+pub mod analyze;
+pub mod background;
 pub mod error;
 pub mod identity;
+pub mod portal;
 pub mod procedure;
 pub mod settings;
 pub mod spi;

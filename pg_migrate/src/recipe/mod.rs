@@ -1,4 +1,16 @@
 //! Operation + table facts → steps, locks, undo. No PostgreSQL: facts come in as plain structs
 //! that `catalog` fills, steps go out as SQL text that `engine` runs.
 
+mod column;
+mod constraint;
+mod data;
+pub mod facts;
+mod index;
+pub mod plan;
+pub mod quote;
+mod shadow;
 pub mod step;
+mod table;
+mod types;
+
+pub use plan::{Plan, Touch, plan};

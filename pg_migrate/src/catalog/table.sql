@@ -1,0 +1,76 @@
+SELECT c.oid::int8 AS oid,
+       n.nspname AS schema,
+       c.relname AS name,
+       c.relkind AS kind,
+       greatest(c.reltuples, 0)::float8 AS rows,
+       CASE WHEN c.relkind IN ('r', 'm', 't') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
+       (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
+       coalesce((
+           SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                      'name', a.attname,
+                      'data_type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+                      'collation', CASE WHEN a.attcollation <> t.typcollation THEN (
+                          SELECT pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(co.collname)
+                          FROM pg_catalog.pg_collation co JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace
+                          WHERE co.oid = a.attcollation) END,
+                      'not_null', a.attnotnull,
+                      'default', CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
+                      'generated', CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
+                      'identity', nullif(a.attidentity, ''),
+                      'comment', pg_catalog.col_description(a.attrelid, a.attnum),
+                      'grants', coalesce((
+                          SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                                     'privilege', g.privilege_type,
+                                     'grantee', CASE WHEN g.grantee = 0 THEN 'PUBLIC'
+                                                     ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END,
+                                     'grantable', g.is_grantable) ORDER BY g.privilege_type, g.grantee)
+                          FROM pg_catalog.aclexplode(a.attacl) g), '[]'::jsonb)
+                  ) ORDER BY a.attnum)
+           FROM pg_catalog.pg_attribute a
+           JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+           LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'::jsonb) AS columns,
+       coalesce((
+           SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                      'name', ic.relname,
+                      'definition', pg_catalog.pg_get_indexdef(i.indexrelid),
+                      'columns', coalesce((
+                          SELECT pg_catalog.jsonb_agg(DISTINCT a.attname)
+                          FROM pg_catalog.pg_attribute a
+                          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                            AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+                                SELECT 1 FROM pg_catalog.pg_depend pd
+                                WHERE pd.classid = 'pg_catalog.pg_class'::regclass AND pd.objid = i.indexrelid
+                                  AND pd.refclassid = 'pg_catalog.pg_class'::regclass AND pd.refobjid = c.oid
+                                  AND pd.refobjsubid = a.attnum))), '[]'::jsonb),
+                      'unique', i.indisunique,
+                      'valid', i.indisvalid,
+                      'constraint', k.conname,
+                      'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class')
+                  ) ORDER BY ic.relname)
+           FROM pg_catalog.pg_index i
+           JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+           LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x')
+           WHERE i.indrelid = c.oid), '[]'::jsonb) AS indexes,
+       coalesce((
+           SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                      'name', k.conname,
+                      'kind', k.contype,
+                      'definition', pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
+                      'columns', coalesce((
+                          SELECT pg_catalog.jsonb_agg(a.attname ORDER BY u.ord)
+                          FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u(num, ord)
+                          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num), '[]'::jsonb),
+                      'validated', k.convalidated,
+                      'deferrable', k.condeferrable,
+                      'deferred', k.condeferred,
+                      'references', (SELECT pg_catalog.quote_ident(rn.nspname) || '.' || pg_catalog.quote_ident(rc.relname)
+                                     FROM pg_catalog.pg_class rc JOIN pg_catalog.pg_namespace rn ON rn.oid = rc.relnamespace
+                                     WHERE rc.oid = nullif(k.confrelid, 0)),
+                      'comment', pg_catalog.obj_description(k.oid, 'pg_constraint')
+                  ) ORDER BY k.conname)
+           FROM pg_catalog.pg_constraint k
+           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')), '[]'::jsonb) AS constraints
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = $1::oid

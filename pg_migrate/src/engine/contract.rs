@@ -1,0 +1,106 @@
+//! Ends a migration: verifies, then removes the old shape. The only destructive verb.
+
+use super::context::{Transactions, may_drive};
+use super::drive::recording;
+use super::{register, run};
+use crate::fault::{Fault, Result, state};
+use crate::ledger::{self, Event, Revision, State, StepRow};
+use crate::pg::advisory::SessionLock;
+use crate::recipe::step::{Kind, Phase};
+
+/// Contracts one migration that is expanded, or resumes a contract that was interrupted.
+pub fn contract(transactions: &mut dyn Transactions, word: &str) -> Result<()> {
+    let revision = register::find(word)?;
+    may_drive(&revision)?;
+    let id = revision.revision.as_str();
+    match revision.state {
+        State::Expanded | State::Contracting => {}
+        State::Applied => {
+            return Err(Fault::wrong_state(format!("migration \"{id}\" is already applied"))
+                .detail("There is nothing left to contract."));
+        }
+        other => {
+            return Err(Fault::wrong_state(format!(
+                "migration \"{id}\" is {} and cannot be contracted",
+                other.as_str()
+            ))
+            .hint("CALL migrate.upgrade() brings it to expanded first."));
+        }
+    }
+    let Some(_lock) = SessionLock::try_take(id) else {
+        return Err(Fault::new(
+            state::OBJECT_IN_USE,
+            format!("another session is working on migration \"{id}\""),
+        )
+        .hint("SELECT * FROM migrate.status; shows it. Try again when it is through."));
+    };
+    ledger::set_state(id, State::Contracting)?;
+    transactions.commit();
+    phase(transactions, &revision, "up")?;
+    ledger::set_state(id, State::Applied)?;
+    ledger::event(&Event { revision: Some(id), direction: Some("up"), what: "applied", ..Event::default() })?;
+    transactions.commit();
+    Ok(())
+}
+
+/// The contract phase: every verification, then what runs outside a transaction, then all brief
+/// steps of a table in one transaction.
+pub fn phase(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    direction: &str,
+) -> Result<()> {
+    let id = revision.revision.as_str();
+    let mut group: Vec<StepRow> = Vec::new();
+    let open: Vec<StepRow> = ledger::steps(id, direction)?
+        .into_iter()
+        .filter(|step| {
+            step.phase == Phase::Contract
+                && (!matches!(step.state.as_str(), "done" | "skipped") || step.kind == Kind::Verify)
+        })
+        .collect();
+    let unfinished = open.iter().any(|step| step.kind != Kind::Verify);
+    for step in open {
+        // What was verified before an interruption is verified again: time has passed.
+        if step.kind == Kind::Verify && !unfinished && step.state == "done" {
+            continue;
+        }
+        let joins = step.kind == Kind::Ddl
+            && group.last().is_none_or(|last| last.relation == step.relation);
+        if !joins {
+            flush(transactions, revision, &mut group)?;
+        }
+        if step.kind == Kind::Ddl {
+            group.push(step);
+        } else {
+            recording(transactions, revision, Some(&step), |transactions| {
+                run::step(transactions, revision, &step)
+            })
+            .inspect_err(|_| back_to_expanded(transactions, &step))?;
+        }
+    }
+    flush(transactions, revision, &mut group)
+}
+
+/// A verification that found something leaves the migration where it was.
+fn back_to_expanded(transactions: &mut dyn Transactions, step: &StepRow) {
+    if step.kind == Kind::Verify && step.direction == "up" {
+        let done = ledger::steps(&step.revision, "up").is_ok_and(|steps| {
+            steps.iter().any(|s| s.phase == Phase::Contract && s.kind != Kind::Verify && s.state == "done")
+        });
+        if !done && ledger::set_state(&step.revision, State::Expanded).is_ok() {
+            transactions.commit();
+        }
+    }
+}
+
+fn flush(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    group: &mut Vec<StepRow>,
+) -> Result<()> {
+    let steps = std::mem::take(group);
+    recording(transactions, revision, steps.first(), |transactions| {
+        run::brief(transactions, revision, &steps)
+    })
+}

@@ -1,0 +1,162 @@
+//! Taking migrations back: by undoing the steps before contract, by the inverse operations after.
+
+use super::context::{Transactions, may_drive};
+use super::drive::recording;
+use super::run::{self, Progress};
+use super::{contract, locks, register, start};
+use crate::document::model::Operation;
+use crate::document::{self, Defaults};
+use crate::fault::{Fault, Result, state};
+use crate::ledger::{self, Event, Revision, State, StepRow};
+use crate::pg::advisory::SessionLock;
+use crate::pg::wait;
+use crate::recipe::step::{Kind, Phase};
+use std::time::Duration;
+
+/// Takes back everything above `target`, children first. Nothing runs if one of them has no way
+/// back.
+pub fn downgrade(transactions: &mut dyn Transactions, target: &str) -> Result<()> {
+    let path = register::graph()?.downgrade_path(target)?;
+    let mut revisions = Vec::new();
+    for id in &path {
+        let revision = register::find(id)?;
+        may_drive(&revision)?;
+        way_back(&revision)?;
+        revisions.push(revision);
+    }
+    for revision in &revisions {
+        one(transactions, revision)?;
+    }
+    Ok(())
+}
+
+/// The operations that take an applied migration back; an error if there are none.
+fn way_back(revision: &Revision) -> Result<Vec<Operation>> {
+    let id = revision.revision.as_str();
+    let document = document::parse_with(
+        &revision.document,
+        &Defaults { revision: Some(revision.revision.clone()), down_revision: None },
+    )?;
+    if let (_, Some(down)) = start::operations_of(&document)? {
+        return Ok(down);
+    }
+    if let Some(why) = &revision.irreversible
+        && matches!(revision.state, State::Applied | State::Downgrading)
+    {
+        return Err(Fault::wrong_state(format!("migration \"{id}\" cannot be taken back"))
+            .detail(why.clone())
+            .hint("Write the way back by hand in a new migration, or add a -- migrate:down section to the next one of its kind."));
+    }
+    if revision.state == State::Contracting {
+        return Err(Fault::wrong_state(format!("migration \"{id}\" is in the middle of its contract"))
+            .hint(format!("CALL migrate.contract('{id}') finishes it; then downgrade.")));
+    }
+    match &revision.inverse {
+        Some(inverse) => serde_json::from_value(inverse.clone())
+            .map_err(|err| Fault::internal(format!("stored way back of \"{id}\": {err}"))),
+        None if revision.state == State::Applied => {
+            Err(Fault::wrong_state(format!("migration \"{id}\" was stamped, not run: its way back is not known"))
+                .hint("Take the change back by hand, then SELECT migrate.repair(…, 'abandon')."))
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+fn one(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
+    let id = revision.revision.as_str();
+    let Some(_lock) = SessionLock::try_take(id) else {
+        return Err(Fault::new(
+            state::OBJECT_IN_USE,
+            format!("another session is working on migration \"{id}\""),
+        )
+        .hint("Stop it first: SELECT migrate.stop_worker(); or end the session that runs CALL migrate.upgrade()."));
+    };
+    match revision.state {
+        State::Pending | State::Abandoned => return Ok(()),
+        State::Applied => {
+            let operations = way_back(revision)?;
+            recording(transactions, revision, None, |transactions| {
+                start::start(transactions, revision, "down", &operations)
+            })?;
+            inverse(transactions, revision)?;
+        }
+        State::Downgrading => {
+            start::expand(transactions, revision, "down")?;
+            inverse(transactions, revision)?;
+        }
+        _ => undo(transactions, revision)?,
+    }
+    ledger::clear_steps(id, "up")?;
+    ledger::clear_steps(id, "down")?;
+    ledger::set_state(id, State::Pending)?;
+    ledger::event(&Event { revision: Some(id), direction: Some("down"), what: "taken back", ..Event::default() })?;
+    transactions.commit();
+    Ok(())
+}
+
+/// The migrate and contract phases of the way back.
+fn inverse(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
+    let id = revision.revision.as_str();
+    while let Some(step) = ledger::next_step(id, "down", Phase::Migrate)? {
+        wait::check_interrupts();
+        let progress = recording(transactions, revision, Some(&step), |transactions| {
+            run::step(transactions, revision, &step)
+        })?;
+        transactions.commit();
+        if progress == Progress::Idle {
+            wait::sleep(Duration::from_millis(200));
+        }
+    }
+    contract::phase(transactions, revision, "down")
+}
+
+/// Undoes the steps that ran, last first. Neighbouring brief ones go in one transaction: trigger
+/// and column leave together, so that no write finds one without the other.
+fn undo(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
+    let mut brief: Vec<StepRow> = Vec::new();
+    for step in ledger::steps_done(&revision.revision, "up")? {
+        if step.kind == Kind::Backfill {
+            ledger::cancel_job_of(&step.revision, &step.direction, step.step)?;
+            ledger::set_step(&step, "undone", None)?;
+            continue;
+        }
+        let long = step.undo.iter().any(|undo| undo.kind != Kind::Ddl);
+        if long {
+            flush(transactions, revision, &mut brief)?;
+            for each in &step.undo {
+                run::undo(transactions, revision, &step, each)
+                    .map_err(|fault| run::at_step(fault, &step))?;
+            }
+            ledger::set_step(&step, "undone", None)?;
+            transactions.commit();
+        } else if step.state == "done" {
+            brief.push(step);
+        }
+    }
+    flush(transactions, revision, &mut brief)
+}
+
+fn flush(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    steps: &mut Vec<StepRow>,
+) -> Result<()> {
+    let steps = std::mem::take(steps);
+    let Some(first) = steps.first() else { return Ok(()) };
+    let wants = locks::ordered(
+        steps.iter().filter(|step| !step.undo.is_empty()).flat_map(run::wants).collect(),
+    );
+    let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
+    locks::with(transactions, &wants, &mut report, &mut || {
+        for step in &steps {
+            for each in &step.undo {
+                super::context::within(revision, || crate::pg::spi::run(&each.sql, &[]))
+                    .map_err(|fault| run::at_step(fault, step))?;
+            }
+            ledger::set_step(step, "undone", None)?;
+        }
+        Ok(())
+    })?;
+    transactions.commit();
+    Ok(())
+}

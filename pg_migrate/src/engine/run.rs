@@ -1,0 +1,242 @@
+//! Runs one step, or several brief ones in one transaction.
+
+use super::context::{Mode, Transactions, within};
+use super::locks::{self, Want};
+use crate::catalog::{self, IndexState};
+use crate::fault::{Fault, Result, state};
+use crate::ledger::{self, Event, Revision, StepRow};
+use crate::pg::{background, spi, subtransaction};
+use crate::recipe::step::{Kind, Lock, Undo};
+use serde_json::Value;
+use std::time::Instant;
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Done,
+    /// A batch was done; there is more.
+    More,
+    /// Nothing to do here now: others hold the rest.
+    Idle,
+}
+
+/// The tables a step locks.
+pub fn wants(step: &StepRow) -> Vec<Want> {
+    let mut wants = Vec::new();
+    if let (Some(relation), Some(lock)) = (&step.relation, step.lock) {
+        wants.push(Want { relation: relation.clone(), lock });
+    }
+    if let Some(also) = step.args.get("also_locks") {
+        let relation = also.get("relation").and_then(Value::as_str);
+        let lock = also.get("lock").and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
+        if let (Some(relation), Some(lock)) = (relation, lock) {
+            wants.push(Want { relation: relation.to_owned(), lock });
+        }
+    }
+    wants
+}
+
+/// Brief steps, all or none, in one transaction, every lock taken first.
+pub fn brief(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    steps: &[StepRow],
+) -> Result<()> {
+    let Some(first) = steps.first() else { return Ok(()) };
+    let wants = locks::ordered(steps.iter().flat_map(wants).collect());
+    let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
+    locks::with(transactions, &wants, &mut report, &mut || {
+        for step in steps {
+            let begun = Instant::now();
+            within(revision, || spi::run(&step.sql, &[])).map_err(|fault| at_step(fault, step))?;
+            done(step, begun)?;
+        }
+        Ok(())
+    })?;
+    transactions.commit();
+    Ok(())
+}
+
+/// Says which step an error is about, once.
+pub fn at_step(fault: Fault, step: &StepRow) -> Fault {
+    if matches!(fault.sqlstate.as_str(), state::LOCK_NOT_AVAILABLE | state::DEADLOCK) {
+        return fault;
+    }
+    let place = format!("Step {} of migration \"{}\": {}", step.step, step.revision, step.sql);
+    Fault {
+        detail: Some(match fault.detail {
+            Some(detail) => format!("{detail}\n{place}"),
+            None => place,
+        }),
+        ..fault
+    }
+}
+
+fn done(step: &StepRow, begun: Instant) -> Result<()> {
+    ledger::set_step(step, "done", None)?;
+    ledger::event(&Event {
+        revision: Some(&step.revision),
+        direction: Some(&step.direction),
+        step: Some(step.step),
+        what: "step done",
+        duration: Some(begun.elapsed()),
+        sql: Some(&step.sql),
+        ..Event::default()
+    })
+}
+
+/// One step of the migrate or contract phase, or one batch of it.
+pub fn step(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    step: &StepRow,
+) -> Result<Progress> {
+    match step.kind {
+        Kind::Ddl | Kind::Validate => {
+            brief(transactions, revision, std::slice::from_ref(step))?;
+            Ok(Progress::Done)
+        }
+        Kind::Concurrent => {
+            concurrent(transactions, revision, step)?;
+            Ok(Progress::Done)
+        }
+        Kind::Verify => {
+            verify(revision, step)?;
+            transactions.commit();
+            Ok(Progress::Done)
+        }
+        Kind::Backfill => super::drive::batch(transactions, revision, step),
+    }
+}
+
+fn verify(revision: &Revision, step: &StepRow) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Count {
+        count: i64,
+    }
+    let begun = Instant::now();
+    let found: Option<Count> = within(revision, || {
+        subtransaction::attempt(|| spi::first(&step.sql, &[]))
+    })
+    .map_err(|fault| at_step(fault, step))?;
+    let count = found.map_or(0, |row| row.count);
+    if count > 0 {
+        let message = step.args.get("message").and_then(Value::as_str).unwrap_or("verification failed");
+        return Err(Fault::wrong_state(format!("{count} {message}"))
+            .detail(format!("Found by: {}", step.sql))
+            .hint(format!(
+                "Nothing was changed. Look at the rows, then CALL migrate.contract('{}') again, or CALL migrate.downgrade.",
+                step.revision
+            )));
+    }
+    done(step, begun)
+}
+
+fn index_of(step: &StepRow) -> Option<&str> {
+    step.args.get("index").and_then(Value::as_str)
+}
+
+/// A statement outside a transaction block, run by a background worker.
+fn concurrent(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    step: &StepRow,
+) -> Result<()> {
+    let begun = Instant::now();
+    match transactions.mode() {
+        Mode::Driver => {}
+        Mode::Rehearsal => {
+            let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
+            within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            return done(step, begun);
+        }
+        Mode::Caller => {
+            return Err(Fault::internal("a concurrent step was begun inside a transaction"));
+        }
+    }
+    if let Some(index) = index_of(step) {
+        match within(revision, || catalog::index_state(index))? {
+            IndexState::Absent => {}
+            // What we began before and did not finish. Somebody else's index is never touched.
+            IndexState::Invalid if step.attempts > 0 => {
+                at_top_level(
+                    transactions,
+                    revision,
+                    &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
+                )?;
+            }
+            IndexState::Valid if step.attempts > 0 => {
+                done(step, begun)?;
+                transactions.commit();
+                return Ok(());
+            }
+            IndexState::Valid | IndexState::Invalid => {
+                return Err(Fault::new("42P07", format!("relation {index} already exists"))
+                    .detail("It was not made by this migration.")
+                    .hint("Drop or rename it, then CALL migrate.upgrade() again."));
+            }
+        }
+    }
+    ledger::start_step(step)?;
+    transactions.commit();
+    at_top_level(transactions, revision, &step.sql).map_err(|fault| at_step(fault, step))?;
+    if let Some(index) = index_of(step)
+        && within(revision, || catalog::index_state(index))? != IndexState::Valid
+    {
+        return Err(Fault::wrong_state(format!("index {index} was left invalid"))
+            .hint("CALL migrate.upgrade() drops it and builds it again."));
+    }
+    done(step, begun)?;
+    transactions.commit();
+    Ok(())
+}
+
+/// Has a worker run the statement, and waits for it holding no snapshot.
+pub fn at_top_level(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    sql: &str,
+) -> Result<()> {
+    if transactions.mode() == Mode::Rehearsal {
+        let sql = sql.replacen(" CONCURRENTLY", "", 1);
+        return within(revision, || spi::run(&sql, &[])).map(drop);
+    }
+    super::context::may_drive(revision)?;
+    let request =
+        ledger::insert_worker("statement", Some(sql), revision.owner, revision.login, &revision.search_path)?;
+    transactions.commit();
+    let mut handle = background::launch(request, revision.login, revision.owner)?;
+    handle.wait();
+    // The waiting held no snapshot; from here on it does not matter.
+    let row = ledger::worker(request)?
+        .ok_or_else(|| Fault::internal("the worker's request has disappeared"))?;
+    match (row.state.as_str(), row.error) {
+        ("done", _) => Ok(()),
+        (_, Some(fault)) => Err(fault),
+        (now, None) => Err(Fault::new(
+            state::ADMIN_SHUTDOWN,
+            format!("the background worker ended without a result (it was {now})"),
+        )
+        .detail("It was terminated, or could not connect; the server log has the reason.")
+        .hint("CALL migrate.upgrade() tries again.")),
+    }
+}
+
+/// Runs one undo of a step, with the locks of the step it undoes.
+pub fn undo(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    step: &StepRow,
+    undo: &Undo,
+) -> Result<()> {
+    if undo.kind == Kind::Concurrent {
+        return at_top_level(transactions, revision, &undo.sql);
+    }
+    let wants = if undo.kind == Kind::Ddl { locks::ordered(wants(step)) } else { Vec::new() };
+    let mut report = |why: Option<&str>| ledger::set_waiting(step, why);
+    locks::with(transactions, &wants, &mut report, &mut || {
+        within(revision, || spi::run(&undo.sql, &[])).map(drop)
+    })?;
+    transactions.commit();
+    Ok(())
+}

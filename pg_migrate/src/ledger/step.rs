@@ -1,0 +1,158 @@
+//! `migrate.step`.
+
+use super::owned;
+use crate::fault::{Fault, Result};
+use crate::pg::spi::{self, Arg};
+use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A step as it is stored.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StepRow {
+    pub revision: String,
+    pub direction: String,
+    pub step: i32,
+    pub phase: Phase,
+    pub kind: Kind,
+    pub relation: Option<String>,
+    pub sql: String,
+    pub undo: Vec<Undo>,
+    pub args: Value,
+    pub lock: Option<Lock>,
+    pub state: String,
+    pub attempts: i32,
+    pub warning: Option<String>,
+    pub error: Option<Fault>,
+}
+
+const COLUMNS: &str = "revision, direction, step, phase, kind, relation, sql, undo, args, lock, state, attempts, warning, error";
+
+fn text<T: serde::Serialize>(value: &T) -> Option<String> {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+}
+
+pub fn insert_steps(revision: &str, direction: &str, steps: &[Step]) -> Result<()> {
+    clear_steps(revision, direction)?;
+    owned(|| {
+        for (number, step) in (1i64..).zip(steps) {
+            let undo =
+                serde_json::to_value(&step.undo).map_err(|err| Fault::internal(err.to_string()))?;
+            let (phase, kind, lock) = (
+                text(&step.phase),
+                text(&step.kind),
+                step.lock.as_ref().and_then(text),
+            );
+            spi::run(
+                "INSERT INTO migrate.step (revision, direction, step, phase, kind, relation, sql, undo, args, lock, rewrites, scans, warning) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                &[
+                    Arg::Text(revision),
+                    Arg::Text(direction),
+                    Arg::Int(number),
+                    Arg::OptText(phase.as_deref()),
+                    Arg::OptText(kind.as_deref()),
+                    Arg::OptText(step.relation.as_deref()),
+                    Arg::Text(&step.sql),
+                    Arg::Json(&undo),
+                    Arg::Json(&step.args),
+                    Arg::OptText(lock.as_deref()),
+                    Arg::Bool(step.rewrites),
+                    Arg::Bool(step.scans),
+                    Arg::OptText(step.warning.as_deref()),
+                ],
+            )?;
+        }
+        Ok(())
+    })
+}
+
+pub fn clear_steps(revision: &str, direction: &str) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "DELETE FROM migrate.step WHERE revision = $1 AND direction = $2",
+            &[Arg::Text(revision), Arg::Text(direction)],
+        )
+        .map(drop)
+    })
+}
+
+pub fn steps(revision: &str, direction: &str) -> Result<Vec<StepRow>> {
+    owned(|| {
+        spi::select(
+            &format!(
+                "SELECT {COLUMNS} FROM migrate.step WHERE revision = $1 AND direction = $2 ORDER BY step"
+            ),
+            &[Arg::Text(revision), Arg::Text(direction)],
+        )
+    })
+}
+
+/// The first step of the phases up to `phase` that is not done.
+pub fn next_step(revision: &str, direction: &str, phase: Phase) -> Result<Option<StepRow>> {
+    Ok(steps(revision, direction)?.into_iter().find(|step| {
+        step.phase <= phase && !matches!(step.state.as_str(), "done" | "skipped" | "undone")
+    }))
+}
+
+/// Steps that were done or at least begun, last first.
+pub fn steps_done(revision: &str, direction: &str) -> Result<Vec<StepRow>> {
+    let mut found: Vec<_> = steps(revision, direction)?
+        .into_iter()
+        .filter(|step| step.state == "done" || step.attempts > 0)
+        .filter(|step| step.state != "undone")
+        .collect();
+    found.reverse();
+    Ok(found)
+}
+
+pub fn start_step(step: &StepRow) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.step SET state = 'running', attempts = attempts + 1, error = NULL, waiting = NULL, \
+                    started_at = pg_catalog.clock_timestamp(), finished_at = NULL \
+             WHERE revision = $1 AND direction = $2 AND step = $3",
+            &[Arg::Text(&step.revision), Arg::Text(&step.direction), Arg::Int(step.step.into())],
+        )
+        .map(drop)
+    })
+}
+
+pub fn set_step(step: &StepRow, state: &str, error: Option<&Fault>) -> Result<()> {
+    let error = error.and_then(|fault| serde_json::to_value(fault).ok());
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.step SET state = $4, error = $5, waiting = NULL, \
+                    started_at = coalesce(started_at, pg_catalog.clock_timestamp()), \
+                    finished_at = pg_catalog.clock_timestamp() \
+             WHERE revision = $1 AND direction = $2 AND step = $3",
+            &[
+                Arg::Text(&step.revision),
+                Arg::Text(&step.direction),
+                Arg::Int(step.step.into()),
+                Arg::Text(state),
+                Arg::OptJson(error.as_ref()),
+            ],
+        )
+        .map(drop)
+    })
+}
+
+/// Why the step is not moving, in words; `None`: it moves.
+pub fn set_waiting(step: &StepRow, why: Option<&str>) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.step SET waiting = $4 WHERE revision = $1 AND direction = $2 AND step = $3 \
+             AND waiting IS DISTINCT FROM $4",
+            &[
+                Arg::Text(&step.revision),
+                Arg::Text(&step.direction),
+                Arg::Int(step.step.into()),
+                Arg::OptText(why),
+            ],
+        )
+        .map(drop)
+    })
+}

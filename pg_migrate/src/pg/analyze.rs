@@ -1,0 +1,155 @@
+//! Parse analysis of an expression over a row of a table, without running anything.
+
+use crate::fault::{Fault, Result, state};
+use crate::pg::subtransaction;
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString};
+
+/// What parse analysis says of an expression.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    /// Its type as `format_type` prints it; `None` for an untyped literal.
+    pub data_type: Option<String>,
+    /// It calls a volatile function: each evaluation may give another value.
+    pub volatile: bool,
+}
+
+/// Analyses `expression` over a row of `table` (SQL text; `None`: no row at hand). With `target`
+/// (a type as SQL text) it must also be assignable to that type.
+/// Errors: whatever PostgreSQL says of it, with the expression in DETAIL.
+pub fn expression(
+    table: Option<&str>,
+    expression: &str,
+    target: Option<&str>,
+) -> Result<Expression> {
+    let from = table
+        .map(|table| format!(" FROM ONLY {table}"))
+        .unwrap_or_default();
+    let sql = format!("SELECT (\n{expression}\n){from}");
+    let place = |fault: Fault| Fault {
+        detail: Some(match &fault.detail {
+            Some(detail) => format!("{detail} In the expression: {expression}"),
+            None => format!("In the expression: {expression}"),
+        }),
+        ..fault
+    };
+    subtransaction::rehearse(|| analyse(&sql, target)).map_err(place)
+}
+
+fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
+    let not_one = || {
+        Fault::new(state::SYNTAX, "not a single expression")
+            .hint("Give one SQL expression over the columns of the row.")
+    };
+    let text = CString::new(sql)
+        .map_err(|_| Fault::new(state::SYNTAX, "an expression holds a zero byte"))?;
+    // SAFETY: plain calls of the parser and the analyser in the current memory context; every
+    // pointer is checked or made by PostgreSQL itself, and nothing is kept.
+    unsafe {
+        let raw = pg_sys::pg_parse_query(text.as_ptr());
+        if raw.is_null() || (*raw).length != 1 {
+            return Err(not_one());
+        }
+        let statement = (*(*raw).elements).ptr_value.cast::<pg_sys::RawStmt>();
+        let node = (*statement).stmt;
+        if (*node).type_ != pg_sys::NodeTag::T_SelectStmt {
+            return Err(not_one());
+        }
+        let select = node.cast::<pg_sys::SelectStmt>();
+        if (*select).op != pg_sys::SetOperation::SETOP_NONE
+            || length((*select).targetList) != 1
+            || length((*select).fromClause) > 1
+            || !(*select).whereClause.is_null()
+            || !(*select).groupClause.is_null()
+            || !(*select).havingClause.is_null()
+            || !(*select).sortClause.is_null()
+            || !(*select).limitCount.is_null()
+            || !(*select).limitOffset.is_null()
+            || !(*select).lockingClause.is_null()
+            || !(*select).withClause.is_null()
+            || !(*select).intoClause.is_null()
+        {
+            return Err(not_one());
+        }
+        let query = pg_sys::parse_analyze_fixedparams(
+            statement,
+            text.as_ptr(),
+            std::ptr::null(),
+            0,
+            std::ptr::null_mut(),
+        );
+        if length((*query).targetList) != 1 {
+            return Err(not_one());
+        }
+        let entry = (*(*(*query).targetList).elements)
+            .ptr_value
+            .cast::<pg_sys::TargetEntry>();
+        let source = pg_sys::exprType((*entry).expr.cast());
+        if let Some(target) = target {
+            let (oid, _) = resolve_type(target)?;
+            let mut from = source;
+            let mut to = oid;
+            if !pg_sys::can_coerce_type(
+                1,
+                &mut from,
+                &mut to,
+                pg_sys::CoercionContext::COERCION_ASSIGNMENT,
+            ) {
+                return Err(Fault::new(
+                    state::DATATYPE_MISMATCH,
+                    format!(
+                        "the expression has type {}, which does not fit {target}",
+                        format_type(source, -1)
+                    ),
+                )
+                .hint(format!("Cast it: ({})::{target}", "expression")));
+            }
+        }
+        Ok(Expression {
+            data_type: (source != pg_sys::UNKNOWNOID && source != pg_sys::TEXTOID)
+                .then(|| format_type(source, -1)),
+            volatile: pg_sys::contain_volatile_functions(query.cast()),
+        })
+    }
+}
+
+unsafe fn length(list: *mut pg_sys::List) -> i32 {
+    // SAFETY: a list made by PostgreSQL, or NIL.
+    if list.is_null() {
+        0
+    } else {
+        unsafe { (*list).length }
+    }
+}
+
+/// The type's OID and typmod; an error that names it if there is no such type.
+fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
+    let text = CString::new(data_type)
+        .map_err(|_| Fault::new(state::SYNTAX, "a type name holds a zero byte"))?;
+    let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1i32);
+    // SAFETY: the string outlives the call; errors unwind.
+    unsafe {
+        #[cfg(any(feature = "pg15"))]
+        pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, false);
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, std::ptr::null_mut());
+    }
+    Ok((oid, typmod))
+}
+
+/// The canonical spelling of a type (`int` → `integer`).
+pub fn canonical_type(data_type: &str) -> Result<String> {
+    subtransaction::rehearse(|| {
+        let (oid, typmod) = resolve_type(data_type)?;
+        Ok(format_type(oid, typmod))
+    })
+}
+
+fn format_type(oid: pg_sys::Oid, typmod: i32) -> String {
+    // SAFETY: the returned string is palloc'd and copied here.
+    unsafe {
+        let text =
+            pg_sys::format_type_extended(oid, typmod, pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN as _);
+        CStr::from_ptr(text).to_string_lossy().into_owned()
+    }
+}

@@ -1,0 +1,206 @@
+//! create_index, drop_index.
+
+use crate::document::model::{CreateIndex, DropIndex, IndexColumn, Operation};
+use crate::fault::{Fault, Result, state};
+use crate::recipe::plan::{Planner, concurrent, unlocked};
+use crate::recipe::quote::{ident, qualified};
+use crate::recipe::step::{Kind, Phase};
+use crate::recipe::table::drop_index_concurrently;
+
+fn key(column: &IndexColumn) -> String {
+    let mut sql = ident(&column.column);
+    if let Some(collate) = &column.collate {
+        sql.push_str(&format!(" COLLATE {collate}"));
+    }
+    if let Some(opclass) = &column.opclass {
+        sql.push_str(&format!(" {opclass}"));
+    }
+    if let Some(sort) = &column.sort {
+        sql.push_str(&format!(" {}", sort.to_uppercase()));
+    }
+    if let Some(nulls) = &column.nulls {
+        sql.push_str(&format!(" NULLS {}", nulls.to_uppercase()));
+    }
+    sql
+}
+
+/// Everything after `ON table`.
+pub fn definition(op: &CreateIndex) -> String {
+    if let Some(definition) = &op.definition {
+        return definition.clone();
+    }
+    let keys: Vec<_> = op.columns.iter().map(key).collect();
+    let mut sql = format!(
+        "USING {} ({})",
+        op.method.as_deref().unwrap_or("btree"),
+        keys.join(", ")
+    );
+    if let Some(parameters) = &op.storage_parameters {
+        sql.push_str(&format!(" WITH ({parameters})"));
+    }
+    if let Some(predicate) = &op.predicate {
+        sql.push_str(&format!(" WHERE {predicate}"));
+    }
+    sql
+}
+
+impl Planner<'_> {
+    pub fn create_index(&mut self, op: &CreateIndex) -> Result<()> {
+        let (table_key, table) = self.table(&op.table)?;
+        let index = qualified(&table.schema, &op.name);
+        if self.facts.relation_exists(&table.schema, &op.name)? {
+            if op.if_not_exists {
+                return Ok(());
+            }
+            return Err(
+                Fault::new("42P07", format!("relation {index} already exists")).hint(
+                    "Choose another name, or stamp the revision if this migration ran before.",
+                ),
+            );
+        }
+        for column in &op.columns {
+            let physical = self.physical(&table_key, &column.column);
+            self.column(&table_key, &table, &physical)?;
+        }
+        let body = definition(op);
+        let unique = if op.unique { "UNIQUE " } else { "" };
+        self.plan.inverse.push(Operation::DropIndex(DropIndex {
+            name: index.clone(),
+            if_exists: false,
+        }));
+        let name = ident(&op.name);
+        if table.fresh {
+            let phase = self.now();
+            self.push(
+                unlocked(
+                    phase,
+                    format!("CREATE {unique}INDEX {name} ON {table_key} {body}"),
+                )
+                .undo(format!("DROP INDEX IF EXISTS {index}")),
+            );
+            return Ok(());
+        }
+        if table.kind == "p" {
+            return Err(Fault::new(
+                state::FEATURE_NOT_SUPPORTED,
+                format!("{table_key} is partitioned: its index cannot be built in one concurrent statement"),
+            )
+            .hint("Create the index on each partition, or write the statement with -- migrate:as-written to accept SHARE locks on all partitions."));
+        }
+        // While a rename is in flight the data lives under the old name, and so must the index;
+        // the new application is served by a copy on the new column that leaves at contract.
+        let mut bodies = vec![(op.name.clone(), body.clone())];
+        if let Some((found, lasting)) = self.renaming_of(&table_key, &body)? {
+            bodies[0].1 = lasting;
+            bodies.push((self.free_name(&table.schema, &op.name, "_pgm_new")?, body));
+            self.renamings[found].helpers.push(bodies[1].0.clone());
+        } else if !table.empty || !op.columns.is_empty() {
+            self.check_definition(&table_key, &body)?;
+        }
+        for (name, body) in bodies {
+            let index = qualified(&table.schema, &name);
+            self.push(
+                concurrent(
+                    Phase::Migrate,
+                    &table_key,
+                    Some(&index),
+                    format!(
+                        "CREATE {unique}INDEX CONCURRENTLY {} ON {table_key} {body}",
+                        ident(&name)
+                    ),
+                )
+                .undo_as(
+                    Kind::Concurrent,
+                    format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// A definition that PostgreSQL would refuse is refused before anything runs.
+    fn check_definition(&self, table: &str, body: &str) -> Result<()> {
+        // A column added earlier in this migration is not there yet to try it on.
+        if self.plan.touches.iter().any(|touch| touch.table == table) {
+            return Ok(());
+        }
+        self.facts
+            .index_with_column_renamed(table, body, "", "")
+            .map(drop)
+    }
+
+    /// If the index mentions a column that a rename in flight will produce: the number of that
+    /// rename, and the definition over the column where the data is now.
+    fn renaming_of(&self, table: &str, body: &str) -> Result<Option<(usize, String)>> {
+        for (number, found) in self.renamings.iter().enumerate() {
+            if found.table != table {
+                continue;
+            }
+            let lasting = self
+                .facts
+                .index_with_column_renamed(table, body, &found.new, &found.old)?;
+            let same = self
+                .facts
+                .index_with_column_renamed(table, body, &found.new, &found.new)?;
+            if lasting != same {
+                return Ok(Some((number, lasting)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {
+        let Some(table_name) = self.facts.table_of_index(&op.name)? else {
+            if op.if_exists {
+                return Ok(());
+            }
+            return Err(Fault::new(
+                state::UNDEFINED_OBJECT,
+                format!("index {} does not exist", op.name),
+            ));
+        };
+        let (table_key, table) = self.table(&table_name)?;
+        let bare = self.facts.landing(&op.name)?.1;
+        let Some(index) = table
+            .indexes
+            .iter()
+            .find(|index| index.name == bare)
+            .cloned()
+        else {
+            return Err(Fault::new(
+                state::UNDEFINED_OBJECT,
+                format!("index {} of table {table_key} does not exist", op.name),
+            ));
+        };
+        if let Some(constraint) = &index.constraint {
+            return Err(Fault::new(
+                state::DEPENDENT_OBJECTS,
+                format!("index {bare} belongs to constraint \"{constraint}\" of table {table_key}"),
+            )
+            .hint("Use drop_constraint: the index goes with it."));
+        }
+        self.plan.inverse.push(Operation::CreateIndex(CreateIndex {
+            name: index.name.clone(),
+            table: table_key.clone(),
+            unique: index.unique,
+            definition: Some(index.definition.clone()),
+            ..CreateIndex::default()
+        }));
+        let qualified = qualified(&table.schema, &index.name);
+        if table.kind == "p" {
+            return Err(Fault::new(
+                state::FEATURE_NOT_SUPPORTED,
+                format!(
+                    "index {qualified} is on a partitioned table and cannot be dropped concurrently"
+                ),
+            )
+            .hint("Write the statement with -- migrate:as-written to accept the lock."));
+        }
+        self.push(drop_index_concurrently(
+            Phase::Contract,
+            &table_key,
+            &qualified,
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,387 @@
+//! The planner: walks the operations of one migration over the facts, keeps an overlay of what
+//! earlier operations of the same migration will have changed, and collects steps, the way back
+//! and the columns touched. One file per family of operations adds methods to it.
+
+use crate::document::model::Operation;
+use crate::document::nearest;
+use crate::fault::{Fault, Result, state};
+use crate::recipe::facts::{Column, Facts, Table};
+use crate::recipe::quote;
+use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A column whose shape a migration changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    pub table: String,
+    pub column: String,
+}
+
+/// Everything the engine needs to run a migration and to take it back.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// Operations that take the applied migration back, in the order to run them.
+    pub inverse: Vec<Operation>,
+    /// Why there is no way back, if there is none.
+    pub irreversible: Option<String>,
+    pub touches: Vec<Touch>,
+}
+
+/// A rename in flight: until contract the data lives under `old`.
+#[derive(Debug, Clone)]
+pub struct Renaming {
+    pub table: String,
+    pub old: String,
+    pub new: String,
+    /// Indexes on `new` that serve the new application until contract.
+    pub helpers: Vec<String>,
+}
+
+pub struct Planner<'a> {
+    pub facts: &'a dyn Facts,
+    pub revision: &'a str,
+    tables: BTreeMap<String, Table>,
+    pub renamings: Vec<Renaming>,
+    pub plan: Plan,
+}
+
+/// Plans the operations of one migration. Errors name the operation by its number and kind.
+pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Result<Plan> {
+    let mut planner = Planner {
+        facts,
+        revision,
+        tables: BTreeMap::new(),
+        renamings: Vec::new(),
+        plan: Plan::default(),
+    };
+    for (number, operation) in operations.iter().enumerate() {
+        planner.operation(operation).map_err(|fault| {
+            let place = format!("operations[{number}].{}", operation.kind());
+            Fault {
+                detail: Some(match fault.detail {
+                    Some(detail) => format!("{detail} (in {place})"),
+                    None => format!("In {place}."),
+                }),
+                ..fault
+            }
+        })?;
+    }
+    planner.verify_renamings();
+    planner.plan.inverse.reverse();
+    // Within a phase the document's order holds, but nothing is dropped before all is verified.
+    planner.plan.steps.sort_by_key(|step| {
+        (
+            step.phase,
+            step.phase == Phase::Contract && step.kind != Kind::Verify,
+        )
+    });
+    Ok(planner.plan)
+}
+
+impl Planner<'_> {
+    fn operation(&mut self, operation: &Operation) -> Result<()> {
+        match operation {
+            Operation::CreateTable(op) => self.create_table(op),
+            Operation::DropTable(op) => self.drop_table(op),
+            Operation::RenameTable(op) => self.rename_table(op),
+            Operation::AddColumn(op) => self.add_column(op),
+            Operation::DropColumn(op) => self.drop_column(op),
+            Operation::RenameColumn(op) => self.rename_column(op),
+            Operation::AlterColumn(op) => self.alter_column(op),
+            Operation::CreateIndex(op) => self.create_index(op),
+            Operation::DropIndex(op) => self.drop_index(op),
+            Operation::CreateConstraint(op) => self.create_constraint(op),
+            Operation::DropConstraint(op) => self.drop_constraint(op),
+            Operation::Sql(op) => self.sql(op),
+            Operation::Backfill(op) => self.backfill(op),
+            Operation::AddForeignKey(op) => self.add_foreign_key(op),
+            Operation::SetNotNull(op) => self.set_not_null(op),
+            Operation::DropNotNull(op) => self.drop_not_null(op),
+            Operation::TouchColumn(op) => self.touch_column(op),
+            Operation::UntouchColumn(op) => self.untouch_column(op),
+            Operation::Restore(op) => self.restore(op),
+        }
+    }
+
+    /// The copy that a rename drops at contract must carry nothing but our own helpers.
+    fn verify_renamings(&mut self) {
+        for found in std::mem::take(&mut self.renamings) {
+            let helpers: Vec<_> = found
+                .helpers
+                .iter()
+                .map(|name| quote::literal(name))
+                .collect();
+            let step = verify(
+                &found.table,
+                format!(
+                    "SELECT count(*) FROM migrate.unexpected_dependents({}, {}, ARRAY[{}]::text[])",
+                    quote::literal(&found.table),
+                    quote::literal(&found.new),
+                    helpers.join(", ")
+                ),
+                &format!(
+                    "objects made meanwhile on column \"{}\" of {} would be lost: drop them, and make them again after the contract",
+                    found.new, found.table
+                ),
+            );
+            self.push(step);
+        }
+    }
+
+    /// The table an operation names: from the overlay, else from the catalog. Gives the key under
+    /// which it is known (qualified and quoted) and a copy of its facts.
+    pub fn table(&mut self, name: &str) -> Result<(String, Table)> {
+        let (schema, bare) = self.facts.landing(name)?;
+        let landing = quote::qualified(&schema, &bare);
+        if let Some(table) = self.tables.get(&landing) {
+            return Ok((landing, table.clone()));
+        }
+        let Some(table) = self.facts.table(name)? else {
+            let mut fault = Fault::new(
+                state::UNDEFINED_TABLE,
+                format!("table {name} does not exist"),
+            );
+            if let Some(similar) = self.facts.similar_table(name)? {
+                fault = fault.hint(format!("Did you mean {similar}?"));
+            }
+            return Err(fault);
+        };
+        let key = quote::qualified(&table.schema, &table.name);
+        let table = self.tables.entry(key.clone()).or_insert(table).clone();
+        let wrong = |what: &str| {
+            Err(Fault::new(
+                state::WRONG_OBJECT_TYPE,
+                format!("{name} is {what}, not a table"),
+            )
+            .hint("Name a table; for anything else use the sql operation."))
+        };
+        match table.kind.as_str() {
+            _ if table.system => wrong("a system relation"),
+            "r" | "p" => Ok((key, table)),
+            "v" => wrong("a view"),
+            "m" => wrong("a materialized view"),
+            "f" => wrong("a foreign table"),
+            "S" => wrong("a sequence"),
+            "i" | "I" => wrong("an index"),
+            _ => wrong("another kind of relation"),
+        }
+    }
+
+    /// Whether a table of that name exists now or will by then.
+    pub fn has_table(&self, name: &str) -> Result<bool> {
+        let (schema, bare) = self.facts.landing(name)?;
+        Ok(self.tables.contains_key(&quote::qualified(&schema, &bare))
+            || self.facts.relation_exists(&schema, &bare)?)
+    }
+
+    /// A column of a table, or an error with the nearest name.
+    pub fn column(&self, key: &str, table: &Table, name: &str) -> Result<Column> {
+        if let Some(column) = table.column(name) {
+            return Ok(column.clone());
+        }
+        if table.fresh && table.columns.is_empty() {
+            return Ok(Column {
+                name: name.to_owned(),
+                ..Column::default()
+            });
+        }
+        let fault = Fault::new(
+            state::UNDEFINED_COLUMN,
+            format!("column \"{name}\" of table {key} does not exist"),
+        );
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        Err(match nearest(name, names) {
+            Some(near) => fault.hint(format!("Did you mean \"{near}\"?")),
+            None => fault,
+        })
+    }
+
+    /// Changes the overlay's picture of a table.
+    pub fn change(&mut self, key: &str, change: impl FnOnce(&mut Table)) {
+        if let Some(table) = self.tables.get_mut(key) {
+            change(table);
+        }
+    }
+
+    pub fn remember(&mut self, key: String, table: Table) {
+        self.tables.insert(key, table);
+    }
+
+    pub fn touch(&mut self, table: &str, column: &str) {
+        self.plan.touches.push(Touch {
+            table: table.to_owned(),
+            column: column.to_owned(),
+        });
+    }
+
+    /// The name under which the data of `column` is until contract, if a rename is in flight.
+    pub fn physical(&self, table: &str, column: &str) -> String {
+        self.renaming_to(table, column)
+            .map_or_else(|| column.to_owned(), |found| found.old.clone())
+    }
+
+    pub fn renaming_to(&self, table: &str, column: &str) -> Option<&Renaming> {
+        self.renamings
+            .iter()
+            .find(|found| found.table == table && found.new == column)
+    }
+
+    /// The column must not be in the middle of another change of the same migration.
+    pub fn settled(&self, table: &str, column: &str) -> Result<()> {
+        let moving = self
+            .renamings
+            .iter()
+            .any(|found| found.table == table && (found.new == column || found.old == column))
+            || self
+                .plan
+                .touches
+                .iter()
+                .any(|t| t.table == table && t.column == column);
+        if moving {
+            return Err(Fault::new(
+                state::FEATURE_NOT_SUPPORTED,
+                format!("column \"{column}\" of {table} is already being changed by an earlier operation"),
+            )
+            .hint("Put this operation in a migration of its own, after the first."));
+        }
+        Ok(())
+    }
+
+    /// The phase of a step that must see what earlier operations did.
+    pub fn now(&self) -> Phase {
+        let migrating = self
+            .plan
+            .steps
+            .iter()
+            .any(|step| step.phase == Phase::Migrate);
+        if migrating {
+            Phase::Migrate
+        } else {
+            Phase::Expand
+        }
+    }
+
+    pub fn irreversible(&mut self, why: impl Into<String>) {
+        self.plan.irreversible.get_or_insert(why.into());
+    }
+
+    pub fn push(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    /// A name for a helper relation, free in the schema.
+    pub fn free_name(&self, schema: &str, base: &str, suffix: &str) -> Result<String> {
+        for number in 0..100 {
+            let suffix = if number == 0 {
+                suffix.to_owned()
+            } else {
+                format!("{suffix}{number}")
+            };
+            let name = quote::name_with_suffix(base, &suffix);
+            if !self.facts.relation_exists(schema, &name)? {
+                return Ok(name);
+            }
+        }
+        Err(Fault::internal(format!("no free name like {base}{suffix}")))
+    }
+}
+
+/// A brief-lock step.
+pub fn ddl(phase: Phase, relation: &str, lock: Lock, sql: impl Into<String>) -> Step {
+    Step {
+        phase,
+        kind: Kind::Ddl,
+        sql: sql.into(),
+        relation: Some(relation.to_owned()),
+        lock: Some(lock),
+        rewrites: false,
+        scans: false,
+        warning: None,
+        undo: Vec::new(),
+        args: json!({}),
+    }
+}
+
+/// A step on something nobody else can see yet.
+pub fn unlocked(phase: Phase, sql: impl Into<String>) -> Step {
+    Step {
+        relation: None,
+        lock: None,
+        ..ddl(phase, "", Lock::AccessShare, sql)
+    }
+}
+
+/// A long scan that lets reads and writes through.
+pub fn validate(phase: Phase, relation: &str, sql: impl Into<String>) -> Step {
+    Step {
+        kind: Kind::Validate,
+        scans: true,
+        ..ddl(phase, relation, Lock::ShareUpdateExclusive, sql)
+    }
+}
+
+/// A statement that runs outside a transaction, in a worker. `index`: what it builds (qualified).
+pub fn concurrent(
+    phase: Phase,
+    relation: &str,
+    index: Option<&str>,
+    sql: impl Into<String>,
+) -> Step {
+    Step {
+        kind: Kind::Concurrent,
+        scans: index.is_some(),
+        args: index.map_or_else(|| json!({}), |index| json!({ "index": index })),
+        ..ddl(phase, relation, Lock::ShareUpdateExclusive, sql)
+    }
+}
+
+/// A query whose one number must be zero; `message` says what a non-zero one means.
+pub fn verify(relation: &str, sql: impl Into<String>, message: &str) -> Step {
+    Step {
+        kind: Kind::Verify,
+        scans: true,
+        args: json!({ "message": message }),
+        ..ddl(Phase::Contract, relation, Lock::AccessShare, sql)
+    }
+}
+
+impl Step {
+    #[must_use]
+    pub fn undo(mut self, sql: impl Into<String>) -> Step {
+        self.undo.push(Undo {
+            kind: Kind::Ddl,
+            sql: sql.into(),
+        });
+        self
+    }
+
+    #[must_use]
+    pub fn undo_as(mut self, kind: Kind, sql: impl Into<String>) -> Step {
+        self.undo.push(Undo {
+            kind,
+            sql: sql.into(),
+        });
+        self
+    }
+
+    #[must_use]
+    pub fn warn(mut self, warning: impl Into<String>) -> Step {
+        self.warning = Some(warning.into());
+        self
+    }
+
+    /// Another table the step locks, with the mode's words.
+    #[must_use]
+    pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
+        if let Value::Object(args) = &mut self.args {
+            args.insert(
+                "also_locks".into(),
+                json!({ "relation": relation, "lock": lock }),
+            );
+        }
+        self
+    }
+}
