@@ -4,7 +4,7 @@ mod api;
 mod backfill;
 mod catalog;
 mod document;
-mod engine;
+// mod engine;
 mod fault;
 mod history;
 mod ledger;

@@ -22,7 +22,13 @@ const COLUMNS: &str =
     "worker, kind, sql, owner::int8 AS owner, login::int8 AS login, search_path, state, pid, error";
 
 /// Files a request; the worker that is started for it reads it by the number given back.
-pub fn insert_worker(kind: &str, sql: Option<&str>, owner: u32, login: u32, search_path: &str) -> Result<i64> {
+pub fn insert_worker(
+    kind: &str,
+    sql: Option<&str>,
+    owner: u32,
+    login: u32,
+    search_path: &str,
+) -> Result<i64> {
     let rows: Vec<WorkerRow> = owned(|| {
         spi::write(
             &format!(
@@ -33,6 +39,7 @@ pub fn insert_worker(kind: &str, sql: Option<&str>, owner: u32, login: u32, sear
                 Arg::OptText(sql),
                 Arg::Oid(owner),
                 Arg::Oid(login),
+                Arg::Text(search_path),
             ],
         )
     })?;
