@@ -26,12 +26,14 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 mod aside;
+mod backfill;
 mod event;
 mod revision;
 mod step;
 mod worker;
 
 pub use aside::{Aside, aside_of, asides_before, forget_aside, remember_aside};
+pub use backfill::{begin_step, cancel_job_of, job_done, job_of, progress_line};
 pub use event::{Event, event};
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
@@ -41,4 +43,6 @@ pub use step::{
     StepRow, clear_steps, insert_steps, next_step, set_step, set_waiting, start_step, steps,
     steps_done,
 };
-pub use worker::{WorkerRow, finish_worker, insert_worker, live_drivers, start_worker, worker};
+pub use worker::{
+    WorkerRow, finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker,
+};
