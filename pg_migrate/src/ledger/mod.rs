@@ -14,7 +14,7 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         extowner: u32,
     }
     let owner: Owner = spi::first(
-        "SELECT extowner FROM pg_catalog.pg_extension \
+        "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
          WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
         &[],
     )?
