@@ -7,6 +7,7 @@ pub mod analyze;
 pub mod background;
 pub mod error;
 pub mod identity;
+pub mod parser;
 pub mod portal;
 pub mod procedure;
 pub mod settings;
