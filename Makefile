@@ -11,8 +11,6 @@ SHELL := /bin/bash
 
 # Its effect is in pg_migrate/build.rs, where it does not compile every dependency twice.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND = 1
-export PG_CONFIG
-export PROFILE
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
@@ -21,13 +19,13 @@ setup:
 	@tests/tools/setup
 
 demo: setup
-	@PG_MIGRATE_BIN=$$(tests/tools/prefix) cargo run -q -p pg_migrate_tests --bin demo
+	@bin=$$(tests/tools/prefix) && PG_MIGRATE_BIN=$$bin cargo run -q -p pg_migrate_tests --bin demo
 
 test: setup
 	@tests/tools/test
 
 bench: setup
-	@PG_MIGRATE_BIN=$$(PROFILE=release tests/tools/prefix) cargo run -q -p pg_migrate_tests --release --bin bench
+	@bin=$$(PROFILE=release tests/tools/prefix) && PG_MIGRATE_BIN=$$bin cargo run -q -p pg_migrate_tests --release --bin bench
 
 install: setup
 	@tests/tools/install
