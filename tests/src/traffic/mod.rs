@@ -5,6 +5,7 @@
 //! table must hold, without any lock or comparison between writers.
 
 mod latency;
+mod outcome;
 mod record;
 mod statements;
 mod writer;

@@ -9,8 +9,9 @@ use postgres::Client;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::outcome::{self, Expected, Operation, Trouble};
 use super::record::{Record, Value};
-use super::statements::{Kind, Statements, Text};
+use super::statements::{Kind, Statements};
 use super::{Mappings, Role, Shared};
 use crate::{Failure, db};
 
@@ -36,25 +37,6 @@ pub struct Writer {
     next_key: i64,
     counter: u64,
     written: Written,
-}
-
-/// One operation on one row and what the row holds if it is committed.
-struct Operation {
-    kind: Kind,
-    key: i64,
-    /// Where the key stood among the living when it was chosen.
-    at: usize,
-    after: Option<Value>,
-}
-
-/// Why an operation or transaction did not come through.
-enum Trouble {
-    /// PostgreSQL refused; nothing was written.
-    Refused(Kind, Failure),
-    /// It went through but found something else than it should have.
-    Wrong(String),
-    /// The connection broke: it may have been committed or not.
-    Broken,
 }
 
 impl Writer {
@@ -152,12 +134,16 @@ impl Writer {
         };
         let started = Instant::now();
         let result = if many {
-            in_transaction(client, statements, &operations, rollback, &expected)
+            outcome::in_transaction(client, statements, &operations, rollback, &expected)
         } else {
             operations.iter().try_for_each(|operation| {
-                let count =
-                    statements.execute(client, operation.kind, operation.key, text(operation));
-                judge(operation, count, &expected)
+                let count = statements.execute(
+                    client,
+                    operation.kind,
+                    operation.key,
+                    outcome::text(operation),
+                );
+                outcome::judge(operation, count, &expected)
             })
         };
         let micros = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
@@ -173,7 +159,8 @@ impl Writer {
                 let sql = self
                     .session
                     .as_ref()
-                    .map_or("", |(_, _, statements)| statements.sql(kind));
+                    .zip(kind)
+                    .map_or("COMMIT", |((_, _, statements), kind)| statements.sql(kind));
                 let text = format!("{role:?}: {failure}\nin: {sql}");
                 self.error(text);
             }
@@ -320,7 +307,7 @@ impl Writer {
             let found =
                 statements.read(client, operation.key).map_err(|error| {
                     match Failure::from(&error) {
-                        failure if broken(&failure) => None,
+                        failure if outcome::broken(&failure) => None,
                         failure => Some(format!("{role:?}: {failure}")),
                     }
                 })?;
@@ -365,92 +352,4 @@ impl Shared {
             down: self.spec.down,
         }
     }
-}
-
-/// What the writer knows its rows to hold, as its release must see it.
-struct Expected<'a> {
-    record: &'a Record,
-    maps: Mappings,
-    role: Role,
-}
-
-fn in_transaction(
-    client: &mut Client,
-    statements: &Statements,
-    operations: &[Operation],
-    rollback: bool,
-    expected: &Expected,
-) -> Result<(), Trouble> {
-    let trouble = |error: postgres::Error| refused(Kind::Read, &error);
-    let mut transaction = client.transaction().map_err(trouble)?;
-    for operation in operations {
-        let count = statements.execute(
-            &mut transaction,
-            operation.kind,
-            operation.key,
-            text(operation),
-        );
-        judge(operation, count, expected)?;
-    }
-    if rollback {
-        transaction.rollback()
-    } else {
-        transaction.commit()
-    }
-    .map_err(trouble)
-}
-
-fn text(operation: &Operation) -> Text<'_> {
-    Text(
-        operation
-            .after
-            .as_ref()
-            .and_then(|value| value.text.as_deref()),
-    )
-}
-
-fn judge(
-    operation: &Operation,
-    answer: Result<super::statements::Answer, postgres::Error>,
-    expected: &Expected,
-) -> Result<(), Trouble> {
-    let answer = answer.map_err(|error| refused(operation.kind, &error))?;
-    let key = operation.key;
-    if answer.rows != 1 {
-        return Err(Trouble::Wrong(format!(
-            "{:?} of key {key} met {} rows",
-            operation.kind, answer.rows
-        )));
-    }
-    let Some(Some(value)) = expected
-        .record
-        .get(&key)
-        .filter(|_| operation.kind == Kind::Read)
-    else {
-        return Ok(());
-    };
-    let wanted = expected.maps.seen_by(expected.role, value);
-    // Until the backfill has come by, a value of the old release is not there yet for the new one.
-    let unfilled = expected.role == Role::New && value.by == Role::Old && answer.text.is_none();
-    if answer.text != wanted && !unfilled {
-        return Err(Trouble::Wrong(format!(
-            "read key {key}: {:?} wrote it and {wanted:?} should be seen, but it was {:?}",
-            value.by, answer.text
-        )));
-    }
-    Ok(())
-}
-
-fn refused(kind: Kind, error: &postgres::Error) -> Trouble {
-    let failure = Failure::from(error);
-    if broken(&failure) {
-        Trouble::Broken
-    } else {
-        Trouble::Refused(kind, failure)
-    }
-}
-
-/// No answer at all, or the server's last words.
-fn broken(failure: &Failure) -> bool {
-    failure.sqlstate.is_empty() || failure.sqlstate.starts_with("57P")
 }
