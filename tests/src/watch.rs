@@ -58,10 +58,18 @@ pub struct Hold {
 #[derive(Debug, Clone, Default)]
 pub struct Locks {
     pub looks: u64,
+    pub watched: Duration,
     /// The longest time in which nobody looked.
     pub longest_gap: Duration,
     pub longest_wait: Option<Wait>,
     pub longest_hold: Option<Hold>,
+}
+
+impl Locks {
+    /// Mean time between two looks: what is shorter may go unseen.
+    pub fn interval(&self) -> Duration {
+        self.watched / u32::try_from(self.looks.max(1)).unwrap_or(u32::MAX)
+    }
 }
 
 pub struct LockWatcher {
@@ -164,6 +172,7 @@ impl Watch {
         let before = self.before.unwrap_or(now);
         self.before = Some(now);
         self.locks.looks += 1;
+        self.locks.watched += seconds(now - before);
         self.locks.longest_gap = self.locks.longest_gap.max(seconds(now - before));
         let mut gone = std::mem::take(&mut self.held);
         for row in rows {
