@@ -2,11 +2,10 @@
 
 use super::function;
 use crate::document::{self, Defaults, Document};
-use crate::engine::{self, Caller, Mode, Registered};
+use crate::engine::{self, Caller, Mode, Preview, Registered};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, State, StepRow};
 use crate::pg::error;
-use crate::recipe::Plan;
 use pgrx::prelude::*;
 
 type StepRows = TableIterator<
@@ -101,27 +100,12 @@ fn apply(
 
 /// Registers a migration without running it; gives its revision.
 #[pg_extern(schema = "migrate")]
-#[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn add(
     document: &str,
     revision: default!(Option<String>, "NULL"),
     down_revision: default!(Option<Vec<String>>, "NULL"),
 ) -> String {
     function(|| added(&read(document, revision, down_revision)?))
-}
-
-/// A document, or a word that names a registered revision.
-fn named_or_read(text: &str) -> Result<Document> {
-    let trimmed = text.trim();
-    let bare = !trimmed.is_empty() && !trimmed.contains(|c: char| c.is_whitespace() || c == ';' || c == '{');
-    if bare {
-        let row = engine::find(trimmed)?;
-        return read(&row.document, Some(row.revision), None);
-    }
-    // A plan and a rehearsal need no place in history.
-    read(text, None, None).or_else(|fault| {
-        read(text, Some("draft".to_owned()), None).map_err(|_| fault)
-    })
 }
 
 type PlanRows = TableIterator<
@@ -141,15 +125,14 @@ type PlanRows = TableIterator<
     ),
 >;
 
-fn plan_rows(plan: Plan) -> Result<PlanRows> {
-    let irreversible = plan.irreversible.clone();
-    let count = plan.steps.len();
+fn plan_rows(preview: Preview) -> Result<PlanRows> {
     let mut rows = Vec::new();
-    for (number, step) in (1i32..).zip(plan.steps) {
+    let last = preview.steps.last().map(|(number, _)| *number);
+    for (number, step) in preview.steps {
         let size = engine::size_of(&step)?;
         let mut warnings: Vec<String> = step.warning.clone().into_iter().collect();
-        if usize::try_from(number) == Ok(count)
-            && let Some(why) = &irreversible
+        if let Some(why) = &preview.irreversible
+            && last == Some(number)
         {
             warnings.push(format!("cannot be taken back: {why}"));
         }
@@ -189,22 +172,17 @@ fn plan(document: &str) -> TableIterator<
         name!(warning, Option<String>),
     ),
 > {
-    function(|| plan_rows(engine::plan_document(&named_or_read(document)?)?))
-}
-
-fn sql_rows(document: &Document, phase: Option<&str>) -> Result<SetOfIterator<'static, String>> {
-    Ok(SetOfIterator::new(engine::script(document, phase)?))
+    function(|| plan_rows(engine::preview(document)?))
 }
 
 /// The plan as plain SQL, one statement a row, for review or for psql's `\gexec`. `phase`:
 /// `expand`, `migrate` or `contract` alone.
 #[pg_extern(schema = "migrate")]
-#[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn plan_sql(
     document: &str,
     phase: default!(Option<&str>, "NULL"),
 ) -> SetOfIterator<'static, String> {
-    function(|| sql_rows(&named_or_read(document)?, phase))
+    SetOfIterator::new(function(|| engine::script(document, phase)))
 }
 
 type Differences = TableIterator<
@@ -243,7 +221,7 @@ fn test(document: &str) -> TableIterator<
         name!(found, Option<String>),
     ),
 > {
-    function(|| rehearsed(&named_or_read(document)?))
+    function(|| rehearsed(&engine::named_or_read(document)?))
 }
 
 /// Looks for what stands against ending the migration: rows on which old and new column disagree,

@@ -40,7 +40,7 @@ pub use revision::{
     revision, revisions_in_flight, set_state, store_plan,
 };
 pub use step::{
-    StepRow, clear_steps, insert_steps, next_step, set_step, set_waiting, start_step, steps,
+    StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step, steps,
     steps_done,
 };
 pub use worker::{
