@@ -16,7 +16,7 @@ macro_rules! tagged {
 }
 
 tagged! {
-    A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
+    A_Expr T_A_Expr, A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
     AlterSubscriptionStmt T_AlterSubscriptionStmt, AlterTableCmd T_AlterTableCmd,
     AlterTableStmt T_AlterTableStmt, CaseExpr T_CaseExpr, ClusterStmt T_ClusterStmt, CoalesceExpr T_CoalesceExpr,
     CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef,
@@ -151,6 +151,10 @@ fn figure(node: *const Node) -> Option<(String, bool)> {
         } else {
             "least"
         });
+    }
+    if let Some(node) = cast::<pg_sys::A_Expr>(node) {
+        return (node.kind == pg_sys::A_Expr_Kind::AEXPR_NULLIF)
+            .then(|| ("nullif".to_owned(), true));
     }
     if let Some(node) = cast::<pg_sys::CaseExpr>(node) {
         return match figure(node.defresult.cast()) {

@@ -69,7 +69,8 @@ fn recipe_node(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         NodeTag::T_RenameStmt => rename(cast(stmt)?),
         NodeTag::T_UpdateStmt => update(cast(stmt)?, cut).map(Node::Update),
         NodeTag::T_TransactionStmt => {
-            let words = 0..cut.len().min(1);
+            let two = cut.word(0, "start") || cut.word(0, "prepare");
+            let words = 0..if two { 2 } else { 1 };
             Some(Node::Transaction(cut.text(&words)?.to_uppercase()))
         }
         NodeTag::T_CopyStmt => {
