@@ -16,3 +16,8 @@ mod worker;
 pgrx::pg_module_magic!();
 
 pgrx::extension_sql_file!("../../sql/00_tables.sql", name = "tables", bootstrap);
+pgrx::extension_sql_file!(
+    "../../sql/40_progress.sql",
+    name = "progress",
+    requires = ["tables"]
+);

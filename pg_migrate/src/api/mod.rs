@@ -1,1 +1,3 @@
 //! everything SQL can call, thin: check arguments, call the engine, shape rows.
+
+mod backfill;
