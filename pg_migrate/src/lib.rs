@@ -16,6 +16,11 @@ mod worker;
 pgrx::pg_module_magic!();
 
 pgrx::extension_sql_file!("../../sql/00_tables.sql", name = "tables", bootstrap);
+pgrx::extension_sql_file!(
+    "../../sql/40_progress.sql",
+    name = "progress",
+    requires = ["tables"]
+);
 pgrx::extension_sql_file!("../../sql/20_fingerprint.sql", name = "fingerprint", requires = ["tables"]);
 pgrx::extension_sql_file!("../../sql/50_views.sql", name = "views", requires = ["tables"]);
 

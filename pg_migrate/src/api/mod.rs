@@ -1,6 +1,7 @@
 //! Everything SQL can call, thin: check arguments, call the engine, shape rows.
 
 mod aside;
+mod backfill;
 mod drivers;
 mod history;
 mod migrations;
