@@ -1,6 +1,8 @@
 //! Splitting a script into statements with PostgreSQL's own parser, and reading of each what
 //! recipes and lint need. Nothing is looked up in a catalog and nothing is run.
 
+mod block;
+mod constraint;
 mod cut;
 mod raw;
 mod read;
@@ -8,7 +10,7 @@ mod table;
 mod token;
 pub mod tree;
 
-pub use tree::{Node, Statement};
+pub use tree::Statement;
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::error;
@@ -95,7 +97,7 @@ fn statement(
         offset,
         line: lines.of(sql, offset),
         node: read::node(raw.stmt, &cut),
-        transactional: read::transactional(raw.stmt),
+        transactional: block::transactional(raw.stmt),
     })
 }
 
