@@ -59,12 +59,6 @@ fn at_line(fault: Fault, line: usize) -> Fault {
     }
 }
 
-/// What a document would do now. Writes nothing.
-pub fn plan_document(document: &Document) -> Result<Plan> {
-    let (up, _) = operations_of(document)?;
-    recipe::plan(&up, &Live, &document.revision)
-}
-
 fn touches(value: &Value) -> Vec<Touch> {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 
 pub mod advisory;
 pub mod analyze;
+pub mod assign;
 pub mod background;
 pub mod error;
 pub mod identity;
@@ -13,4 +14,5 @@ pub mod procedure;
 pub mod settings;
 pub mod spi;
 pub mod subtransaction;
+pub mod transaction;
 pub mod wait;
