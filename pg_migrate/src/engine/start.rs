@@ -25,7 +25,7 @@ pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<
 fn section(section: &Section) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     let mut end = 0;
-    for statement in parser::split(&section.text)? {
+    for statement in parser::split(&section.text, section.first_line)? {
         let ours = section
             .directives
             .iter()
