@@ -7,12 +7,15 @@ mod context;
 mod contract;
 mod downgrade;
 mod drive;
+mod drivers;
 mod locks;
+mod offline;
 mod register;
 mod rehearse;
 mod run;
 mod settings;
 mod start;
+mod verify;
 
 pub use aside::{
     purge, rename_table, rename_table_back, restore_column, restore_table, set_aside_column,
@@ -22,7 +25,10 @@ pub use context::{Caller, Mode, Transactions};
 pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
-pub use register::{Defaults, Registered, baseline, register, repair, stamp};
+pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use offline::{Size, script, size_of};
+pub use register::{Registered, announce, baseline, begin, find, graph, register, repair, stamp};
 pub use rehearse::{Difference, rehearse};
 pub use settings::register as register_settings;
-pub use start::{operations_of, plan_document};
+pub use start::plan_document;
+pub use verify::{Finding, verify};

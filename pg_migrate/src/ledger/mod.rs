@@ -14,7 +14,7 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         extowner: u32,
     }
     let owner: Owner = spi::first(
-        "SELECT extowner FROM pg_catalog.pg_extension \
+        "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
          WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
         &[],
     )?
@@ -51,4 +51,6 @@ pub use step::{
     StepRow, clear_steps, insert_steps, next_step, set_step, set_waiting, start_step, steps,
     steps_done,
 };
-pub use worker::{WorkerRow, finish_worker, insert_worker, live_drivers, start_worker, worker};
+pub use worker::{
+    WorkerRow, finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker,
+};

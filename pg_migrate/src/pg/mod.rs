@@ -8,6 +8,7 @@ pub mod assign;
 pub mod background;
 pub mod error;
 pub mod identity;
+pub mod parser;
 pub mod portal;
 pub mod procedure;
 pub mod settings;
