@@ -41,3 +41,14 @@ fn drop_sync_trigger(table: Oid, old_column: &CStr, new_column: &CStr) -> String
         sync::drop_trigger(table.to_u32(), &text(old_column), &text(new_column))
     }))
 }
+
+/// Says that a backfill made by hand is done: a null in the new column is one on purpose from now on.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.sync_filled("table" regclass, old_column name, new_column name) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["sync"])]
+fn sync_filled(table: Oid, old_column: &CStr, new_column: &CStr) {
+    error::or_raise(subtransaction::attempt(|| {
+        sync::finished(table.to_u32(), &text(old_column), &text(new_column))
+    }));
+}

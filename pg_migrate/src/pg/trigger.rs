@@ -19,7 +19,6 @@ pub struct Firing {
 /// What the trigger's definition says.
 #[derive(Debug, Clone)]
 pub struct Definition {
-    pub name: String,
     pub relation: u32,
     pub relation_name: String,
     pub arguments: Vec<String>,
@@ -164,7 +163,6 @@ impl Firing {
             let relation = (*self.data).tg_relation;
             let kind = u32::from((*trigger).tgtype as u16);
             Definition {
-                name: text((*trigger).tgname),
                 relation: (*relation).rd_id.to_u32(),
                 relation_name: text((*(*relation).rd_rel).relname.data.as_ptr()),
                 arguments: (0..usize::try_from((*trigger).tgnargs).unwrap_or(0))

@@ -36,6 +36,7 @@ pub(super) mod raw {
 
 /// A value of a row; by-reference values point into the row.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Value {
     pub(super) datum: pg_sys::Datum,
     pub(super) null: bool,
