@@ -4,7 +4,7 @@
 
 use crate::catalog::{self, Live};
 use crate::fault::{Fault, Result, state};
-use crate::ledger::{self, Event};
+use crate::ledger::{self, Event, State};
 use crate::pg::spi::{self, Arg, ident, qualified};
 use crate::recipe::facts::{Facts, Table};
 use crate::recipe::quote::name_with_suffix;
@@ -32,7 +32,16 @@ fn next_number() -> Result<i64> {
     Ok(rows.first().map_or(1, |row| row.value))
 }
 
-/// Moves a table out of the application's sight. An empty one is dropped: there is nothing to keep.
+/// Whether there is something to keep. What a migration made and nobody has filled is dropped when
+/// the migration is taken back; what the user drops is kept even when it is empty, so that it can
+/// be restored with everything that belongs to it.
+fn worth_keeping(table: &Table, revision: &str) -> Result<bool> {
+    let taken_back = ledger::revision(revision)?
+        .is_some_and(|row| !matches!(row.state, State::Contracting | State::Expanded));
+    Ok(!(table.empty && taken_back))
+}
+
+/// Moves a table out of the application's sight.
 pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
     let table = known(name)?;
     let key = qualified(&table.schema, &table.name);
@@ -45,7 +54,7 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
         )
         .detail(list.join("; ")));
     }
-    if table.empty {
+    if !worth_keeping(&table, revision)? {
         spi::run(&format!("DROP TABLE {key}"), &[])?;
         return Ok(());
     }
@@ -96,7 +105,7 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
             format!("column \"{column}\" of table {key} does not exist"),
         ));
     };
-    if table.empty {
+    if !worth_keeping(&table, revision)? {
         spi::run(&format!("ALTER TABLE {key} DROP COLUMN {}", ident(column)), &[])?;
         return Ok(());
     }

@@ -95,8 +95,13 @@ pub fn insert_steps(revision: &str, direction: &str, steps: &[Step]) -> Result<(
     })
 }
 
+/// Forgets the steps of a direction and their backfill jobs: what comes next begins anew.
 pub fn clear_steps(revision: &str, direction: &str) -> Result<()> {
     owned(|| {
+        spi::run(
+            "DELETE FROM migrate.backfill WHERE revision = $1 AND direction = $2",
+            &[Arg::Text(revision), Arg::Text(direction)],
+        )?;
         spi::run(
             "DELETE FROM migrate.step WHERE revision = $1 AND direction = $2",
             &[Arg::Text(revision), Arg::Text(direction)],

@@ -164,7 +164,7 @@ impl Planner<'_> {
     }
 
     /// NOT VALID under a brief lock, then VALIDATE in a transaction of its own.
-    fn not_valid(
+    pub fn not_valid(
         &mut self,
         key: &str,
         op: &CreateConstraint,
