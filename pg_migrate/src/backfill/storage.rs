@@ -102,7 +102,7 @@ pub fn leaves(relation: u32) -> Result<Vec<Leaf>> {
                 c.relkind = 'r' AND m.amname = 'heap' AS heap, \
                 CASE WHEN c.relkind = 'f' THEN 'a foreign table' ELSE 'stored by access method ' || coalesce(m.amname, '?') END AS what, \
                 CASE WHEN c.relkind = 'f' THEN 0 \
-                     WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples / c.relpages * s.blocks \
+                     WHEN c.reltuples > 0 THEN c.reltuples \
                      ELSE s.blocks * 50 END::int8 AS rows \
          FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_am m ON m.oid = c.relam \

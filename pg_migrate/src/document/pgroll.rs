@@ -2,6 +2,8 @@
 //! that are spelt out, other shapes of the same thing, operations that are plain SQL here. What we
 //! cannot do is an error, never passed over.
 
+mod shapes;
+
 use super::{fields, names};
 use crate::fault::{Fault, Result, state};
 use serde_json::{Map, Value, json};
@@ -24,6 +26,9 @@ pub fn adapt(document: &mut Value) -> Result<()> {
             if let Value::Object(map) = operation {
                 adapt_operation(map, &format!("{list}[{number}]"), &mut more)?;
             }
+        }
+        for operation in &mut more {
+            defaults(operation, list)?;
         }
         // At the end, so that the others keep their numbers.
         operations.extend(more);
@@ -68,17 +73,20 @@ fn adapt_operation(operation: &mut Object, place: &str, more: &mut Vec<Value>) -
         "create_constraint" => {
             unchanged_values(body, &place, "created")?;
             defaults(body, &place)?;
-            if let Value::Object(constraint) = body {
-                exclusion(constraint);
+            if let Value::Object(constraint) = body
+                && constraint.contains_key("exclude")
+            {
+                shapes::definition(constraint);
             }
         }
         "create_index" => {
             defaults(body, &place)?;
-            index_keys(body);
+            shapes::index_keys(body);
         }
         "create_table" => {
+            // Before the defaults: what can be said there is not refused for a new table.
+            shapes::constraints_apart(body, more);
             defaults(body, &place)?;
-            exclusions(body, more);
         }
         "sql" => {
             if let Value::Object(body) = body {
@@ -128,7 +136,7 @@ fn defaults(value: &mut Value, place: &str) -> Result<()> {
                         (value == &Value::Bool(false), "DEFERRABLE")
                     }
                     "on_delete_set_columns" => (nothing(value), "ON DELETE SET NULL (column)"),
-                    "index_parameters" => (nothing(value), "INCLUDE, WITH or TABLESPACE"),
+                    "index_parameters" => (nothing(value), ""),
                     _ => continue,
                 };
                 if !usual {
@@ -136,9 +144,11 @@ fn defaults(value: &mut Value, place: &str) -> Result<()> {
                         &format!("{place}.{field}"),
                         format!("the field \"{field}\" is not supported"),
                     )
-                    .hint(format!(
-                        "Give the constraint as SQL, with {say}: {{\"create_constraint\": {{…, \"definition\": \"…\"}}}}; or leave the field out."
-                    )));
+                    .hint(if say.is_empty() {
+                        "Make a unique index instead, with a definition: {\"create_index\": {\"unique\": true, \"definition\": \"(a) INCLUDE (b)\", …}}.".to_owned()
+                    } else {
+                        format!("Give the constraint as SQL, with {say}: {{\"create_constraint\": {{…, \"definition\": \"…\"}}}}; or leave the field out.")
+                    }));
                 }
                 dropped.push(field.clone());
             }
@@ -215,113 +225,6 @@ fn dropped_constraint(body: &mut Value, place: &str) -> Result<()> {
         body.remove(field);
     }
     Ok(())
-}
-
-/// Keys of an index: names alone, names with settings, or objects; and the operator class in parts.
-fn index_keys(body: &mut Value) {
-    let Some(columns) = body.get_mut("columns") else {
-        return;
-    };
-    if let Value::Object(map) = columns {
-        let keys = std::mem::take(map).into_iter().map(|(column, settings)| {
-            let mut key = Map::from_iter([("column".to_owned(), Value::String(column))]);
-            if let Value::Object(settings) = settings {
-                key.extend(settings);
-            }
-            Value::Object(key)
-        });
-        *columns = keys.collect();
-    }
-    for key in columns.as_array_mut().into_iter().flatten() {
-        if key.is_string() {
-            *key = json!({ "column": key.take() });
-        }
-        let Some(Value::Object(class)) = key.get("opclass") else {
-            continue;
-        };
-        let name = class
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let known = class
-            .keys()
-            .all(|field| matches!(field.as_str(), "name" | "params"));
-        let params: Option<Vec<&str>> = match class.get("params") {
-            None | Some(Value::Null) => Some(Vec::new()),
-            Some(Value::Array(list)) => list.iter().map(Value::as_str).collect(),
-            Some(_) => None,
-        };
-        // Anything else is left for the reader to refuse.
-        let (Some(params), true) = (params, known) else {
-            continue;
-        };
-        let text = match params.as_slice() {
-            [] => name,
-            _ => format!("{name} ({})", params.join(", ")),
-        };
-        if let Value::Object(key) = key {
-            if text.is_empty() {
-                key.remove("opclass");
-            } else {
-                key.insert("opclass".to_owned(), Value::String(text));
-            }
-        }
-    }
-}
-
-/// `"exclude": {"index_method", "elements", "predicate"}` as a definition.
-fn exclusion(constraint: &mut Object) {
-    let Some(Value::Object(exclude)) = constraint.get("exclude") else {
-        return;
-    };
-    let known = exclude.iter().all(|(field, value)| {
-        matches!(field.as_str(), "index_method" | "elements" | "predicate") && value.is_string()
-    });
-    let text = |field: &str| {
-        exclude
-            .get(field)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    let (Some(elements), true) = (text("elements"), known) else {
-        return;
-    };
-    let method = text("index_method")
-        .map(|method| format!(" USING {method}"))
-        .unwrap_or_default();
-    let predicate = text("predicate")
-        .map(|text| format!(" WHERE ({text})"))
-        .unwrap_or_default();
-    let definition = format!("EXCLUDE{method} ({elements}){predicate}");
-    constraint.remove("exclude");
-    constraint.insert("definition".to_owned(), Value::String(definition));
-}
-
-/// A new table's exclusion constraints become operations behind it.
-fn exclusions(body: &mut Value, more: &mut Vec<Value>) {
-    let Some(table) = body.get("name").cloned() else {
-        return;
-    };
-    let Some(Value::Array(constraints)) = body.get_mut("constraints") else {
-        return;
-    };
-    constraints.retain_mut(|constraint| {
-        let Value::Object(constraint) = constraint else {
-            return true;
-        };
-        if constraint.get("type").and_then(Value::as_str) != Some("exclude") {
-            return true;
-        }
-        exclusion(constraint);
-        if !constraint.contains_key("definition") {
-            return true;
-        }
-        let mut moved = std::mem::take(constraint);
-        moved.insert("table".to_owned(), table.clone());
-        more.push(json!({ "create_constraint": moved }));
-        false
-    });
 }
 
 fn sql(up: String, down: Option<String>) -> Object {
@@ -401,5 +304,4 @@ fn replica_identity(body: &Value, place: &str) -> Result<Object> {
 }
 
 #[cfg(test)]
-#[path = "pgroll_tests.rs"]
 mod tests;

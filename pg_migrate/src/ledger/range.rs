@@ -104,13 +104,13 @@ pub fn insert_ranges(
     owned(|| {
         spi::run(
             "INSERT INTO migrate.backfill_range (job, kind, relation, filenode, first_block, next_block, end_block, chunk_blocks, done) \
-             SELECT $1, $2, $3, $4, b, b, least(b + $6, $5), $7, $5 = 0 \
+             SELECT $1, $2, $3, $4::oid, b, b, least(b + $6, $5), $7, $5 = 0 \
              FROM pg_catalog.generate_series(0, greatest($5 - 1, 0), $6) AS b ORDER BY b",
             &[
                 Arg::Int(job),
                 Arg::Text(kind),
                 Arg::Oid(relation),
-                Arg::Oid(filenode),
+                Arg::Int(filenode.into()),
                 Arg::Int(blocks),
                 Arg::Int(size),
                 Arg::Int(chunk),
@@ -126,11 +126,11 @@ pub fn set_stale(job: i64, relation: u32, filenode: u32, range: i64) -> Result<(
     owned(|| {
         spi::run(
             "UPDATE migrate.backfill_range SET kind = 'stale', done = true \
-             WHERE job = $1 AND relation = $2 AND kind = 'scan' AND filenode <> $3 AND (done OR range = $4)",
+             WHERE job = $1 AND relation = $2 AND kind = 'scan' AND filenode::int8 <> $3 AND (done OR range = $4)",
             &[
                 Arg::Int(job),
                 Arg::Oid(relation),
-                Arg::Oid(filenode),
+                Arg::Int(filenode.into()),
                 Arg::Int(range),
             ],
         )

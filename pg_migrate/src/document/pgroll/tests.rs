@@ -104,25 +104,39 @@ fn other_operations() {
 }
 
 #[test]
-fn exclusion_constraints_follow_their_table() {
+fn what_a_table_cannot_say_follows_it() {
     let made = read(
         r#"{"create_table": {"name": "t", "columns": [{"name": "a", "type": "int"}], "constraints": [
-            {"name": "x", "type": "exclude", "exclude": {"index_method": "gist", "elements": "a WITH =", "predicate": "a > 0"}},
-            {"name": "u", "type": "unique", "columns": ["a"]}]}},
+            {"name": "x", "type": "exclude", "check": "", "no_inherit": false, "exclude": {"index_method": "gist", "elements": "a WITH =", "predicate": "a > 0"}},
+            {"name": "u", "type": "unique", "columns": ["a"], "index_parameters": {}},
+            {"name": "p", "type": "primary_key", "columns": ["a"], "deferrable": true, "initially_deferred": true,
+             "index_parameters": {"include_columns": ["B"], "storage_parameters": "fillfactor=70", "tablespace": "fast"}}]}},
            {"drop_index": {"name": "i"}}"#,
     );
     assert_eq!(
         made.iter().map(Operation::kind).collect::<Vec<_>>(),
-        ["create_table", "drop_index", "create_constraint"]
+        [
+            "create_table",
+            "drop_index",
+            "create_constraint",
+            "create_constraint"
+        ]
     );
-    let Some(Operation::CreateConstraint(found)) = made.last() else {
+    let (Operation::CreateConstraint(x), Operation::CreateConstraint(p)) = (&made[2], &made[3])
+    else {
         panic!("{made:?}")
     };
     assert_eq!(
-        found.definition.as_deref(),
+        x.definition.as_deref(),
         Some("EXCLUDE USING gist (a WITH =) WHERE (a > 0)")
     );
-    assert_eq!((found.table.as_str(), found.name.as_str()), ("t", "x"));
+    assert_eq!((x.table.as_str(), x.name.as_str()), ("t", "x"));
+    assert_eq!(
+        p.definition.as_deref(),
+        Some(
+            "PRIMARY KEY (\"a\") INCLUDE (\"B\") WITH (fillfactor=70) USING INDEX TABLESPACE \"fast\" DEFERRABLE INITIALLY DEFERRED"
+        )
+    );
 }
 
 #[test]
