@@ -158,6 +158,29 @@ fn an_update_becomes_a_backfill_unless_it_must_run_once() {
     apply(&db, "2", " after 1", r#"UPDATE app."Order" SET n = n + 1"#);
     let wrong: i64 = db.one(r#"SELECT count(*) FROM app."Order" WHERE n <> id + 1"#);
     assert_eq!(wrong, 0, "counted twice");
+    for (script, kind) in [
+        ("UPDATE users SET note = now()::text", "ddl"),
+        (
+            "UPDATE users SET note = CURRENT_DATE::text WHERE id < 5",
+            "ddl",
+        ),
+        (
+            "UPDATE users SET note = gen_random_uuid()::text WHERE note IS NULL",
+            "backfill",
+        ),
+        ("UPDATE users SET note = CURRENT_USER", "backfill"),
+        ("UPDATE users SET note = upper(note)", "ddl"),
+        (
+            "UPDATE users SET note = t.note FROM users t WHERE t.id = users.id",
+            "ddl",
+        ),
+        ("UPDATE users u SET note = 'a'", "ddl"),
+        ("UPDATE users SET (note, team) = ('a', 1)", "ddl"),
+    ] {
+        let text = literal(&document("3 after 2", script));
+        let kinds = db.rows(&format!("SELECT kind FROM migrate.plan({text})"));
+        assert_eq!(kinds, [[kind]], "{script}");
+    }
 }
 
 #[test]
