@@ -25,6 +25,13 @@ fn word<T: serde::Serialize>(value: &T) -> Option<String> {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
 }
 
+fn given(document: Option<&str>) -> Result<&str> {
+    document.ok_or_else(|| {
+        Fault::invalid("the document must not be null")
+            .hint("Give an SQL script or JSON, or the revision of a registered migration.")
+    })
+}
+
 /// What a caller says of a document beside its text.
 fn read(text: &str, revision: Option<String>, down_revision: Option<Vec<String>>) -> Result<Document> {
     document::parse_with(text, &Defaults { revision, down_revision })
@@ -80,7 +87,7 @@ fn added(document: &Document) -> Result<String> {
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn apply(
-    document: &str,
+    document: Option<&str>,
     revision: default!(Option<String>, "NULL"),
     down_revision: default!(Option<Vec<String>>, "NULL"),
 ) -> TableIterator<
@@ -95,17 +102,17 @@ fn apply(
         name!(detail, Option<String>),
     ),
 > {
-    function(|| applied(&read(document, revision, down_revision)?))
+    function(|| applied(&read(given(document)?, revision, down_revision)?))
 }
 
 /// Registers a migration without running it; gives its revision.
 #[pg_extern(schema = "migrate")]
 fn add(
-    document: &str,
+    document: Option<&str>,
     revision: default!(Option<String>, "NULL"),
     down_revision: default!(Option<Vec<String>>, "NULL"),
 ) -> String {
-    function(|| added(&read(document, revision, down_revision)?))
+    function(|| added(&read(given(document)?, revision, down_revision)?))
 }
 
 type PlanRows = TableIterator<
@@ -156,7 +163,7 @@ fn plan_rows(preview: Preview) -> Result<PlanRows> {
 /// What `apply` would do, as one row per step; changes nothing. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
-fn plan(document: &str) -> TableIterator<
+fn plan(document: Option<&str>) -> TableIterator<
     'static,
     (
         name!(step, i32),
@@ -172,17 +179,17 @@ fn plan(document: &str) -> TableIterator<
         name!(warning, Option<String>),
     ),
 > {
-    function(|| plan_rows(engine::preview(document)?))
+    function(|| plan_rows(engine::preview(given(document)?)?))
 }
 
 /// The plan as plain SQL, one statement a row, for review or for psql's `\gexec`. `phase`:
 /// `expand`, `migrate` or `contract` alone.
 #[pg_extern(schema = "migrate")]
 fn plan_sql(
-    document: &str,
+    document: Option<&str>,
     phase: default!(Option<&str>, "NULL"),
 ) -> SetOfIterator<'static, String> {
-    SetOfIterator::new(function(|| engine::script(document, phase)))
+    SetOfIterator::new(function(|| given(document).and_then(|text| engine::script(text, phase))))
 }
 
 type Differences = TableIterator<
@@ -212,7 +219,7 @@ fn rehearsed(document: &Document) -> Result<Differences> {
 /// each object that a way back does not restore. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
-fn test(document: &str) -> TableIterator<
+fn test(document: Option<&str>) -> TableIterator<
     'static,
     (
         name!(turn, String),
@@ -221,7 +228,7 @@ fn test(document: &str) -> TableIterator<
         name!(found, Option<String>),
     ),
 > {
-    function(|| rehearsed(&engine::named_or_read(document)?))
+    function(|| rehearsed(&engine::named_or_read(given(document)?)?))
 }
 
 /// Looks for what stands against ending the migration: rows on which old and new column disagree,

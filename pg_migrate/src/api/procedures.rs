@@ -9,7 +9,10 @@ use pgrx::prelude::*;
 use std::time::Duration;
 
 fn procedure(fcinfo: pg_sys::FunctionCallInfo, body: impl FnOnce(&mut NonAtomic) -> Result<()>) {
-    let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| body(&mut transactions));
+    let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| {
+        engine::refuse_on_standby()?;
+        body(&mut transactions)
+    });
     error::or_raise(outcome);
 }
 

@@ -27,7 +27,9 @@ pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
 pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
 pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
-pub use register::{Registered, announce, baseline, begin, find, graph, register, repair, stamp};
+pub use register::{
+    Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,
+};
 pub use rehearse::rehearse;
 pub use settings::register as register_settings;
 pub use verify::verify;

@@ -18,7 +18,8 @@ pub enum Registered {
     Known(Revision),
 }
 
-fn refuse_on_standby() -> Result<()> {
+/// An error on a server that cannot write.
+pub fn refuse_on_standby() -> Result<()> {
     if catalog::on_standby()? {
         return Err(Fault::new(state::READ_ONLY, "this server is a read-only standby")
             .hint("Connect to the primary: migrations run there and reach the standby by replication."));

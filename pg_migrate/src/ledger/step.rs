@@ -146,14 +146,15 @@ pub fn start_step(step: &StepRow) -> Result<()> {
     })
 }
 
-/// Marks the step as done after `took`.
-pub fn finish_step(step: &StepRow, took: Duration) -> Result<()> {
+/// Marks the step as done after `took`; `false`: it was already.
+pub fn finish_step(step: &StepRow, took: Duration) -> Result<bool> {
     owned(|| {
         spi::run(
             "UPDATE migrate.step SET state = 'done', error = NULL, waiting = NULL, \
                     started_at = coalesce(started_at, pg_catalog.clock_timestamp() - $4 * interval '1 microsecond'), \
                     finished_at = pg_catalog.clock_timestamp() \
-             WHERE revision = $1 AND direction = $2 AND step = $3",
+             WHERE revision = $1 AND direction = $2 AND step = $3 \
+               AND state NOT IN ('done', 'skipped', 'undone')",
             &[
                 Arg::Text(&step.revision),
                 Arg::Text(&step.direction),
@@ -161,7 +162,7 @@ pub fn finish_step(step: &StepRow, took: Duration) -> Result<()> {
                 Arg::Int(i64::try_from(took.as_micros()).unwrap_or(i64::MAX)),
             ],
         )
-        .map(drop)
+        .map(|rows| rows > 0)
     })
 }
 
