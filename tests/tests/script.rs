@@ -115,6 +115,8 @@ fn columns_end_as_written() {
         r#"ALTER TABLE users ALTER "Age, y" DROP DEFAULT, ALTER username DROP NOT NULL"#,
         r#"ALTER TABLE app."Order" ALTER n TYPE bigint"#,
         "ALTER TABLE users ALTER note TYPE int USING (note::int + 1)",
+        "ALTER TABLE users ALTER username TYPE varchar(40) COLLATE \"C\" USING lower(username), ALTER username SET DEFAULT 'x', ALTER username SET NOT NULL",
+        r#"ALTER TABLE users ADD d varchar(20) COLLATE "C" DEFAULT 'y', ADD e text COLLATE "POSIX""#,
         r#"ALTER TABLE users RENAME COLUMN "Age, y" TO "Full, age""#,
     ]);
 }

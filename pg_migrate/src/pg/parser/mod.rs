@@ -10,6 +10,7 @@ mod table;
 mod token;
 pub mod tree;
 
+pub use cut::before_collation;
 pub use tree::Statement;
 
 use crate::fault::{Fault, Result, state};
