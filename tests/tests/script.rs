@@ -111,7 +111,7 @@ fn columns_end_as_written() {
         "ALTER TABLE users ADD COLUMN a numeric(10,2) DEFAULT 1.5 NOT NULL CHECK (a > 0), ADD b text DEFAULT ('x, ' || 'y')",
         "ALTER TABLE users ADD COLUMN lead bigint REFERENCES users (id) ON DELETE SET NULL, ADD code int UNIQUE",
         "ALTER TABLE users ADD c timestamp(3) with time zone[] NULL, ADD IF NOT EXISTS a int",
-        r#"ALTER TABLE users ALTER "Age, y" SET DEFAULT 2 + 3, ALTER username SET NOT NULL, ALTER COLUMN note SET STATISTICS 50"#,
+        r#"ALTER TABLE users ALTER "Age, y" SET DEFAULT 2 + 3, ALTER username SET NOT NULL, ALTER COLUMN team SET STATISTICS 50"#,
         r#"ALTER TABLE users ALTER "Age, y" DROP DEFAULT, ALTER username DROP NOT NULL"#,
         r#"ALTER TABLE app."Order" ALTER n TYPE bigint"#,
         "ALTER TABLE users ALTER note TYPE int USING (note::int + 1)",
