@@ -101,6 +101,15 @@ fn constraints_and_indexes_end_as_postgresql_would_name_them() {
         r#"CREATE INDEX ON users (lower(username), "Age, y" DESC NULLS LAST) INCLUDE (note) WHERE id > 1"#,
         r#"CREATE UNIQUE INDEX "Two" ON app."Order" USING btree (n, (id + 1)) WITH (fillfactor = 70)"#,
         r#"ALTER TABLE app."Order" ADD FOREIGN KEY (n) REFERENCES users (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"#,
+        "CREATE INDEX ON users (id, id, (id + 1), coalesce(note, 'x'), (note::varchar), (CASE WHEN id > 1 THEN note ELSE username END),
+             nullif(id, 1), greatest(id, 2), (note COLLATE \"C\"), (ARRAY[id]))",
+        r#"CREATE TABLE a_table_with_a_name_that_goes_on_for_quite_a_while (a_column_with_a_name_that_goes_on_as_well bigint,
+               "größe und noch viel länger als es sein müsste äöüäöü" bigint, n int CHECK (n > 0), CHECK (n < 9))"#,
+        r#"ALTER TABLE a_table_with_a_name_that_goes_on_for_quite_a_while
+               ADD UNIQUE (a_column_with_a_name_that_goes_on_as_well, n), ADD CHECK (a_column_with_a_name_that_goes_on_as_well > 0),
+               ADD FOREIGN KEY ("größe und noch viel länger als es sein müsste äöüäöü") REFERENCES users,
+               ADD FOREIGN KEY ("größe und noch viel länger als es sein müsste äöüäöü") REFERENCES teams"#,
+        "CREATE INDEX ON a_table_with_a_name_that_goes_on_for_quite_a_while (a_column_with_a_name_that_goes_on_as_well, n)",
         "DROP INDEX users_note_idx; ALTER TABLE users DROP CONSTRAINT aged",
     ]);
 }
