@@ -182,9 +182,10 @@ fn create_index(index: &Index) -> Option<Vec<Operation>> {
 }
 
 /// An update that may be done in batches, and again over rows that moved meanwhile. One that
-/// reads what it writes (`n = n + 1`) would count twice, and stays one statement.
+/// reads what it writes (`n = n + 1`) would count twice; one that takes the clock without a
+/// condition on what it writes would never be done: they stay one statement.
 fn backfill(update: &Update) -> Option<Vec<Operation>> {
-    if !update.plain || update.reads_own || update.table.only {
+    if !update.plain || update.once || update.table.only {
         return None;
     }
     let set: Map<String, Value> = update

@@ -225,6 +225,7 @@ pub struct Update {
     pub predicate: Option<String>,
     /// Nothing but plain assignments to columns and a condition over the row.
     pub plain: bool,
-    /// An expression reads a column that is assigned: doing it twice is not doing it once.
-    pub reads_own: bool,
+    /// Doing it twice is not doing it once: an expression reads a column that is assigned, or gives
+    /// another value each time while the condition does not tell which rows are done.
+    pub once: bool,
 }
