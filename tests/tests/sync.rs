@@ -254,6 +254,75 @@ fn replicas_write_through_it_too() {
 }
 
 #[test]
+fn logical_apply_goes_through_it() {
+    let source = cluster().database();
+    source.run("CREATE TABLE users (id int PRIMARY KEY, username text)");
+    source.run("CREATE PUBLICATION p FOR TABLE users");
+    let slot = format!("slot_{}", source.name());
+    source.run(&format!(
+        "SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')"
+    ));
+    let db = users();
+    sync_users(&db);
+    let (socket, port) = (source.cluster().socket.display(), source.cluster().port);
+    db.run(&format!(
+        "CREATE SUBSCRIPTION {slot} CONNECTION 'host={socket} port={port} user=postgres dbname={}'
+         PUBLICATION p WITH (create_slot = false, slot_name = '{slot}', copy_data = false)",
+        source.name()
+    ));
+    source.run("INSERT INTO users VALUES (50, 'far')");
+    source.run("UPDATE users SET username = 'away' WHERE id = 50");
+    db.wait_for(
+        "apply",
+        30,
+        "SELECT EXISTS (SELECT FROM users WHERE id = 50 AND username = 'away')",
+    );
+    let arrived = pair(&db, 50);
+    db.run(&format!("ALTER SUBSCRIPTION {slot} DISABLE"));
+    db.run(&format!("ALTER SUBSCRIPTION {slot} SET (slot_name = NONE)"));
+    db.run(&format!("DROP SUBSCRIPTION {slot}"));
+    source.wait_for(
+        "the slot",
+        30,
+        &format!("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{slot}'"),
+    );
+    source.run(&format!("SELECT pg_drop_replication_slot('{slot}')"));
+    assert_eq!(arrived, "away away");
+}
+
+/// Writers that were under way when the trigger came are on the unfilled side, however late they
+/// got their transaction id.
+#[test]
+fn installing_waits_for_writers_and_knows_their_rows() {
+    let db = prices();
+    db.run("SELECT migrate.drop_sync_trigger('m', 'price', 'whole')");
+    let mut installer = db.connect();
+    installer
+        .batch_execute("BEGIN; CREATE TABLE assigns_an_id (); SET LOCAL lock_timeout = '20s'")
+        .expect("a transaction");
+    let mut writer = db.connect();
+    writer
+        .batch_execute("BEGIN; INSERT INTO m (id, price) VALUES (9, 9.9)")
+        .expect("a write");
+    let waiting = std::thread::spawn(move || {
+        installer
+            .batch_execute(
+                "SELECT migrate.sync_column_trigger('m', 'price', 'whole', 'round(price)', 'coalesce(whole, -1)'); COMMIT",
+            )
+            .expect("the trigger");
+    });
+    db.wait_for(
+        "the installer",
+        20,
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'm'::regclass)",
+    );
+    writer.batch_execute("COMMIT").expect("a commit");
+    waiting.join().expect("the installer");
+    db.run("UPDATE m SET note = 'x'");
+    assert_eq!(price(&db, 9), "9.9 10");
+}
+
+#[test]
 fn a_trigger_that_would_lose_rows_is_refused() {
     let db = users();
     let call = "FOR EACH ROW EXECUTE FUNCTION migrate.sync_column_trigger('username', 'email')";

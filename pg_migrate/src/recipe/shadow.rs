@@ -241,12 +241,18 @@ impl Planner<'_> {
         let Some(up) = &op.up else { return Ok(()) };
         self.facts.expression(key, up, Some(&column.data_type))?;
         let name = ident(&column.name);
+        // 'fill': here a null is never what a writer wants, unlike in a column that is new.
         self.push(
             ddl(
                 Phase::Expand,
                 key,
                 Lock::ShareRowExclusive,
-                sync_trigger(key, "", &column.name, Some(up), None),
+                format!(
+                    "SELECT migrate.sync_column_trigger({}, '', {}, {}, NULL, 'fill')",
+                    literal(key),
+                    literal(&column.name),
+                    literal(up)
+                ),
             )
             .undo(drop_sync_trigger(key, "", &column.name)),
         );
