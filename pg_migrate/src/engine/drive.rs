@@ -6,12 +6,14 @@ use super::context::{Mode, Transactions, within};
 use super::run::{self, Progress};
 use super::{register, start};
 use crate::backfill;
+use crate::catalog;
 use crate::fault::{Fault, Result, state};
 use crate::history::Graph;
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
 use crate::pg::{error, subtransaction, wait};
 use crate::recipe::step::{Kind, Phase};
+use crate::sync;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -271,7 +273,7 @@ pub fn batch(
         }
     };
     if ledger::job_done(job)? {
-        ledger::set_step(step, "done", None)?;
+        filled(revision, step)?;
         transactions.commit();
         return Ok(Progress::Done);
     }
@@ -279,15 +281,7 @@ pub fn batch(
         let batch = subtransaction::attempt(|| backfill::batch(job))
             .map_err(|fault| run::at_step(fault, step))?;
         if batch.done {
-            ledger::set_step(step, "done", None)?;
-            ledger::event(&Event {
-                revision: Some(&step.revision),
-                direction: Some(&step.direction),
-                step: Some(step.step),
-                what: "step done",
-                sql: Some(&step.sql),
-                ..Event::default()
-            })?;
+            filled(revision, step)?;
         }
         transactions.commit();
         if batch.done {
@@ -300,6 +294,28 @@ pub fn batch(
             return Err(Fault::wrong_state("a row of the rehearsed backfill is locked by another session"));
         }
     }
+}
+
+/// The job is through: from now on a null in the new column is one on purpose.
+fn filled(revision: &Revision, step: &StepRow) -> Result<()> {
+    if !ledger::finish_step(step, Duration::ZERO)? {
+        return Ok(()); // another driver saw it first
+    }
+    let name = |key: &str| step.args.get("sync").and_then(|sync| sync.get(key)).and_then(serde_json::Value::as_str);
+    if let (Some(old), Some(new), Some(table)) = (name("old"), name("new"), &step.relation) {
+        within(revision, || match catalog::resolve(table)? {
+            Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
+            None => Ok(()),
+        })?;
+    }
+    ledger::event(&Event {
+        revision: Some(&step.revision),
+        direction: Some(&step.direction),
+        step: Some(step.step),
+        what: "step done",
+        sql: Some(&step.sql),
+        ..Event::default()
+    })
 }
 
 /// Says once that a step has begun.

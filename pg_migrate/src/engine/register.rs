@@ -3,14 +3,12 @@
 use super::context::Transactions;
 use super::{settings, start};
 use crate::catalog;
-use crate::document::{self, Document};
+use crate::document::{self, Defaults, Document};
 use crate::fault::{Fault, Result, state};
 use crate::history::{Graph, Node};
 use crate::ledger::{self, Event, NewRevision, Revision, State};
 use crate::pg::{error, identity, spi};
 use serde::Deserialize;
-
-pub use crate::document::Defaults;
 
 /// What `register` found or made.
 #[derive(Debug)]
@@ -20,7 +18,8 @@ pub enum Registered {
     Known(Revision),
 }
 
-fn refuse_on_standby() -> Result<()> {
+/// An error on a server that cannot write.
+pub fn refuse_on_standby() -> Result<()> {
     if catalog::on_standby()? {
         return Err(Fault::new(state::READ_ONLY, "this server is a read-only standby")
             .hint("Connect to the primary: migrations run there and reach the standby by replication."));
@@ -153,7 +152,10 @@ pub fn announce(revision: &str) -> Result<()> {
         ),
         State::Migrating | State::Expanding => {
             if settings::autostart() {
-                return Ok(());
+                match super::drivers::launch_driver() {
+                    Ok(()) => return Ok(()),
+                    Err(fault) => error::notice(fault),
+                }
             }
             let left = ledger::steps(revision, "up")?
                 .iter()

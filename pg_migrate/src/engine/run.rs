@@ -73,13 +73,14 @@ pub fn at_step(fault: Fault, step: &StepRow) -> Fault {
 }
 
 fn done(step: &StepRow, begun: Instant) -> Result<()> {
-    ledger::set_step(step, "done", None)?;
+    let took = begun.elapsed();
+    ledger::finish_step(step, took)?;
     ledger::event(&Event {
         revision: Some(&step.revision),
         direction: Some(&step.direction),
         step: Some(step.step),
         what: "step done",
-        duration: Some(begun.elapsed()),
+        duration: Some(took),
         sql: Some(&step.sql),
         ..Event::default()
     })

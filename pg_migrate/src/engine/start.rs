@@ -25,7 +25,7 @@ pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<
 fn section(section: &Section) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     let mut end = 0;
-    for statement in parser::split(&section.text)? {
+    for statement in parser::split(&section.text, section.first_line)? {
         let ours = section
             .directives
             .iter()
@@ -57,12 +57,6 @@ fn at_line(fault: Fault, line: usize) -> Fault {
         }),
         ..fault
     }
-}
-
-/// What a document would do now. Writes nothing.
-pub fn plan_document(document: &Document) -> Result<Plan> {
-    let (up, _) = operations_of(document)?;
-    recipe::plan(&up, &Live, &document.revision)
 }
 
 fn touches(value: &Value) -> Vec<Touch> {

@@ -12,6 +12,8 @@ pub struct Expression {
     pub data_type: Option<String>,
     /// It calls a volatile function: each evaluation may give another value.
     pub volatile: bool,
+    /// The columns of the row it reads, also from within subqueries; a whole-row reference is "*".
+    pub columns: Vec<String>,
 }
 
 /// Analyses `expression` over a row of `table` (SQL text; `None`: no row at hand). With `target`
@@ -109,8 +111,42 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
             data_type: (source != pg_sys::UNKNOWNOID && source != pg_sys::TEXTOID)
                 .then(|| format_type(source, -1)),
             volatile: pg_sys::contain_volatile_functions(query.cast()),
+            columns: columns(query),
         })
     }
+}
+
+/// Names of the columns of the query's one table that it reads.
+unsafe fn columns(query: *mut pg_sys::Query) -> Vec<String> {
+    let mut names = Vec::new();
+    // SAFETY: walks a query that the analyser has just made; its only range table entry is the row's.
+    unsafe {
+        if length((*query).rtable) == 0 {
+            return names;
+        }
+        let entry = (*(*(*query).rtable).elements)
+            .ptr_value
+            .cast::<pg_sys::RangeTblEntry>();
+        let vars = pg_sys::pull_vars_of_level(query.cast(), 0);
+        for i in 0..length(vars) {
+            let var = (*(*vars).elements.add(i as usize))
+                .ptr_value
+                .cast::<pg_sys::Var>();
+            let name = if (*var).varattno == 0 {
+                "*".to_owned()
+            } else {
+                let name = pg_sys::get_attname((*entry).relid, (*var).varattno, true);
+                if name.is_null() {
+                    continue;
+                }
+                CStr::from_ptr(name).to_string_lossy().into_owned()
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
 }
 
 unsafe fn length(list: *mut pg_sys::List) -> i32 {

@@ -87,6 +87,18 @@ pub fn write<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     shaped(values)
 }
 
+/// Runs a statement, data-modifying or not, that gives one row of one `jsonb` column.
+pub fn value<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<T> {
+    let value = Spi::connect_mut(|client| {
+        let datums: Vec<_> = args.iter().map(Arg::datum).collect();
+        client.update(sql, None, &datums)?.first().get::<JsonB>(1)
+    })
+    .map_err(spi_fault)?;
+    shaped(vec![value])?
+        .pop()
+        .ok_or_else(|| Fault::internal("a statement gave no row"))
+}
+
 /// The first row of `select`, if any.
 pub fn first<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Option<T>> {
     Ok(select(sql, args)?.into_iter().next())
