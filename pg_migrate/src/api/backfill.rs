@@ -21,6 +21,7 @@ fn define(
         table: TableRef::Oid(table.to_u32()),
         set,
         predicate: predicate.map(str::to_owned),
+        sync: None,
         target_ms,
         step: None,
     })

@@ -23,8 +23,12 @@ const SCAN_BYTES: f64 = 250.0 * 1024.0 * 1024.0;
 /// What a step that reads a whole table reads; `None` for a step of catalog speed.
 pub fn size_of(step: &Step) -> Result<Option<Size>> {
     let long = step.scans || step.rewrites || step.kind == Kind::Backfill;
-    let (Some(relation), true) = (&step.relation, long) else { return Ok(None) };
-    let Some(size) = catalog::size(relation)? else { return Ok(None) };
+    let (Some(relation), true) = (&step.relation, long) else {
+        return Ok(None);
+    };
+    let Some(size) = catalog::size(relation)? else {
+        return Ok(None);
+    };
     let seconds = if step.kind == Kind::Backfill {
         size.rows / BACKFILL_ROWS
     } else {
@@ -38,7 +42,10 @@ pub fn size_of(step: &Step) -> Result<Option<Size>> {
     };
     #[allow(clippy::cast_possible_truncation)] // reltuples is a float4 of whole rows
     let rows = size.rows as i64;
-    Ok(Some(Size { rows, estimate: format!("{:.1} MB, {time}", size.bytes / 1024.0 / 1024.0) }))
+    Ok(Some(Size {
+        rows,
+        estimate: format!("{:.1} MB, {time}", size.bytes / 1024.0 / 1024.0),
+    }))
 }
 
 fn phase_named(word: &str) -> Result<Phase> {
@@ -60,16 +67,28 @@ fn phase_named(word: &str) -> Result<Phase> {
 pub fn script(document: &Document, phase: Option<&str>) -> Result<Vec<String>> {
     let only = phase.map(phase_named).transpose()?;
     let plan = start::plan_document(document)?;
-    let mut lines = vec![format!("-- migration {}", document.revision.replace('\n', " "))];
-    let brief = format!("SET lock_timeout = '{}ms'", settings::lock_timeout().as_millis());
+    let mut lines = vec![format!(
+        "-- migration {}",
+        document.revision.replace('\n', " ")
+    )];
+    let brief = format!(
+        "SET lock_timeout = '{}ms'",
+        settings::lock_timeout().as_millis()
+    );
     for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
-        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.phase == phase).collect();
+        let steps: Vec<&Step> = plan
+            .steps
+            .iter()
+            .filter(|step| step.phase == phase)
+            .collect();
         if steps.is_empty() || only.is_some_and(|only| only != phase) {
             continue;
         }
         lines.push(
             match phase {
-                Phase::Expand => "-- expand: one transaction; run it again when a lock is not to be had",
+                Phase::Expand => {
+                    "-- expand: one transaction; run it again when a lock is not to be had"
+                }
                 Phase::Migrate => "-- migrate: outside a transaction; may take long, blocks nobody",
                 Phase::Contract => "-- contract: when no session uses the old shape any more",
             }
@@ -116,7 +135,11 @@ fn as_call(sql: &str) -> String {
 
 /// A verification that stops the script where the engine would stop.
 fn as_check(step: &Step) -> String {
-    let message = step.args.get("message").and_then(serde_json::Value::as_str).unwrap_or("verification failed");
+    let message = step
+        .args
+        .get("message")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("verification failed");
     let body = format!(
         " BEGIN IF ({}) > 0 THEN RAISE EXCEPTION USING MESSAGE = {}; END IF; END ",
         step.sql,

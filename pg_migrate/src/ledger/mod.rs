@@ -35,8 +35,8 @@ mod worker;
 
 pub use aside::{Aside, aside_of, asides_before, forget_aside, remember_aside};
 pub use backfill::{
-    Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
-    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, unfilled,
+    Job, NewJob, Pair, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done,
+    job_of, lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, unfilled,
 };
 pub use event::{Event, event};
 pub use range::{
