@@ -66,7 +66,6 @@ CREATE TABLE migrate.backfill (
     condition       text NOT NULL,     -- the rows still to be done, as SQL over one row
     -- Filling a row makes the condition false for it, by construction; otherwise that is checked.
     self_ending     boolean NOT NULL,
-    sync            jsonb,             -- {"old": …, "new": …}: the pair whose filling ends with this job
     sync_trigger    text,              -- OIDs of the triggers that keep up with concurrent writers, if any
     owner           oid NOT NULL,
     login           oid NOT NULL,

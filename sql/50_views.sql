@@ -57,7 +57,8 @@ ORDER BY e.event;
 
 -- Every step of every migration.
 CREATE VIEW migrate.steps AS
-SELECT s.revision, s.direction, s.step, s.phase, s.kind, s.state, s.sql, s.relation, s.lock,
+SELECT s.revision, s.direction, s.step, s.phase, s.kind, s.state, s.sql, s.relation,
+       upper(pg_catalog.regexp_replace(s.lock, '([a-z])([A-Z])', '\1 \2', 'g')) AS lock,
        s.attempts, s.started_at, s.finished_at - s.started_at AS duration,
        s.waiting, s.error ->> 'message' AS error, s.error ->> 'detail' AS error_detail, s.warning
 FROM migrate.step s

@@ -17,20 +17,17 @@ pgrx::pg_module_magic!();
 
 pgrx::extension_sql_file!("../../sql/00_tables.sql", name = "tables", bootstrap);
 pgrx::extension_sql_file!(
+    "../../sql/30_sync.sql",
+    name = "sync",
+    requires = ["tables"]
+);
+pgrx::extension_sql_file!(
     "../../sql/40_progress.sql",
     name = "progress",
     requires = ["tables"]
 );
-pgrx::extension_sql_file!(
-    "../../sql/20_fingerprint.sql",
-    name = "fingerprint",
-    requires = ["tables"]
-);
-pgrx::extension_sql_file!(
-    "../../sql/50_views.sql",
-    name = "views",
-    requires = ["tables"]
-);
+pgrx::extension_sql_file!("../../sql/20_fingerprint.sql", name = "fingerprint", requires = ["tables"]);
+pgrx::extension_sql_file!("../../sql/50_views.sql", name = "views", requires = ["tables"]);
 
 pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 
@@ -38,6 +35,7 @@ pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     engine::register_settings();
+    sync::register_settings();
 }
 
 /// Tells pgrx that the schema exists; sql/00_tables.sql makes it.

@@ -61,7 +61,10 @@ pub struct Locks {
     pub watched: Duration,
     /// The longest time in which nobody looked.
     pub longest_gap: Duration,
+    /// Of all, also for rows of other transactions.
     pub longest_wait: Option<Wait>,
+    /// Of those for a lock on a table.
+    pub longest_table_wait: Option<Wait>,
     pub longest_hold: Option<Hold>,
 }
 
@@ -183,21 +186,20 @@ impl Watch {
                 self.held.insert(id, (since, statement));
                 continue;
             }
-            let waited = seconds(row.get("waited"));
-            if self
-                .locks
-                .longest_wait
-                .as_ref()
-                .is_none_or(|longest| longest.waited < waited)
-            {
-                let behind: Option<String> = row.get("behind");
-                self.locks.longest_wait = Some(Wait {
-                    waited,
-                    what: row.get("locktype"),
-                    mode,
-                    statement,
-                    behind: behind.unwrap_or_default(),
-                });
+            let behind: Option<String> = row.get("behind");
+            let wait = Wait {
+                waited: seconds(row.get("waited")),
+                what: row.get("locktype"),
+                mode,
+                statement,
+                behind: behind.unwrap_or_default(),
+            };
+            let longer = |than: &Option<Wait>| than.as_ref().is_none_or(|w| w.waited < wait.waited);
+            if wait.what == "relation" && longer(&self.locks.longest_table_wait) {
+                self.locks.longest_table_wait = Some(wait.clone());
+            }
+            if longer(&self.locks.longest_wait) {
+                self.locks.longest_wait = Some(wait);
             }
         }
         for ((_, mode), (since, statement)) in gone {

@@ -309,7 +309,7 @@ fn indexes_are_created_and_dropped_concurrently() {
     let watcher = LockWatcher::start(&db, "users");
     apply(&db, up);
     db.run("CALL migrate.upgrade()");
-    assert_eq!(db.rows("SELECT lock FROM migrate.steps WHERE revision = '1'"), [["ShareUpdateExclusive"], ["ShareUpdateExclusive"]]);
+    assert_eq!(db.rows("SELECT lock FROM migrate.steps WHERE revision = '1'"), [["SHARE UPDATE EXCLUSIVE"], ["SHARE UPDATE EXCLUSIVE"]]);
     apply(&db, down);
     db.run("CALL migrate.upgrade()");
     db.run("CALL migrate.contract('2')");
@@ -338,7 +338,7 @@ fn not_null_in_steps() {
     assert!(db.rows("SELECT 1 FROM pg_constraint WHERE conrelid = 'users'::regclass AND contype = 'c'").is_empty());
     // The scan ran under a lock that lets writers through; the strong lock did not scan.
     let kinds = db.rows("SELECT kind, lock FROM migrate.steps ORDER BY step");
-    assert_eq!(kinds, [["ddl", "AccessExclusive"], ["validate", "ShareUpdateExclusive"], ["ddl", "AccessExclusive"]]);
+    assert_eq!(kinds, [["ddl", "ACCESS EXCLUSIVE"], ["validate", "SHARE UPDATE EXCLUSIVE"], ["ddl", "ACCESS EXCLUSIVE"]]);
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
 }

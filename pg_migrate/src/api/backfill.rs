@@ -21,7 +21,6 @@ fn define(
         table: TableRef::Oid(table.to_u32()),
         set,
         predicate: predicate.map(str::to_owned),
-        sync: None,
         target_ms,
         step: None,
     })

@@ -43,3 +43,10 @@ fn graph(format: default!(&str, "'mermaid'")) -> String {
         }
     })
 }
+
+/// Records that a step of a migration that was begun was run by hand, as `migrate.plan_sql` shows
+/// it. Gives the state of the migration.
+#[pg_extern(schema = "migrate")]
+fn record_step(revision: &str, step: i32) -> String {
+    function(|| engine::record_step(revision, step))
+}

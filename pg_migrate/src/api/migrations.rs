@@ -2,11 +2,10 @@
 
 use super::function;
 use crate::document::{self, Defaults, Document};
-use crate::engine::{self, Caller, Mode, Registered};
+use crate::engine::{self, Caller, Mode, Preview, Registered};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, State, StepRow};
 use crate::pg::error;
-use crate::recipe::Plan;
 use pgrx::prelude::*;
 
 type StepRows = TableIterator<
@@ -23,70 +22,47 @@ type StepRows = TableIterator<
 >;
 
 fn word<T: serde::Serialize>(value: &T) -> Option<String> {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
+}
+
+fn given(document: Option<&str>) -> Result<&str> {
+    document.ok_or_else(|| {
+        Fault::invalid("the document must not be null")
+            .hint("Give an SQL script or JSON, or the revision of a registered migration.")
+    })
 }
 
 /// What a caller says of a document beside its text.
-fn read(
-    text: &str,
-    revision: Option<String>,
-    down_revision: Option<Vec<String>>,
-) -> Result<Document> {
-    document::parse_with(
-        text,
-        &Defaults {
-            revision,
-            down_revision,
-        },
-    )
+fn read(text: &str, revision: Option<String>, down_revision: Option<Vec<String>>) -> Result<Document> {
+    document::parse_with(text, &Defaults { revision, down_revision })
 }
 
 fn step_rows(revision: &str) -> Result<StepRows> {
     let steps = ledger::steps(revision, "up")?;
     if steps.is_empty() {
         let state = ledger::revision(revision)?.map_or(State::Pending, |row| row.state);
-        let detail = (state == State::Pending)
-            .then(|| "queued: its parent has not been expanded".to_owned());
+        let detail = (state == State::Pending).then(|| "queued: its parent has not been expanded".to_owned());
         return Ok(TableIterator::once((
-            revision.to_owned(),
-            None,
-            None,
-            None,
-            None,
-            state.as_str().to_owned(),
-            detail,
+            revision.to_owned(), None, None, None, None, state.as_str().to_owned(), detail,
         )));
     }
     let shaped = |row: StepRow| {
         let detail = row.error.map(|fault| fault.to_string()).or(row.warning);
-        (
-            row.revision,
-            Some(row.step),
-            word(&row.phase),
-            word(&row.kind),
-            Some(row.sql),
-            row.state,
-            detail,
-        )
+        (row.revision, Some(row.step), word(&row.phase), word(&row.kind), Some(row.sql), row.state, detail)
     };
-    Ok(TableIterator::new(
-        steps.into_iter().map(shaped).collect::<Vec<_>>(),
-    ))
+    Ok(TableIterator::new(steps.into_iter().map(shaped).collect::<Vec<_>>()))
 }
 
 fn applied(document: &Document) -> Result<StepRows> {
     let id = document.revision.as_str();
     match engine::register(document)? {
         Registered::Known(row) if row.state != State::Pending => {
-            error::notice(Fault::new(
-                "00000",
-                format!(
-                    "migration \"{id}\" is registered already and {}: nothing to do",
-                    row.state.as_str()
+            error::notice(
+                Fault::new(
+                    "00000",
+                    format!("migration \"{id}\" is registered already and {}: nothing to do", row.state.as_str()),
                 ),
-            ));
+            );
         }
         Registered::Known(row) | Registered::New(row) => {
             engine::begin(&mut Caller(Mode::Caller), &row)?;
@@ -100,11 +76,7 @@ fn added(document: &Document) -> Result<String> {
     if let Registered::Known(row) = engine::register(document)? {
         error::notice(Fault::new(
             "00000",
-            format!(
-                "migration \"{}\" is registered already and {}",
-                row.revision,
-                row.state.as_str()
-            ),
+            format!("migration \"{}\" is registered already and {}", row.revision, row.state.as_str()),
         ));
     }
     Ok(document.revision.clone())
@@ -115,7 +87,7 @@ fn added(document: &Document) -> Result<String> {
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn apply(
-    document: &str,
+    document: Option<&str>,
     revision: default!(Option<String>, "NULL"),
     down_revision: default!(Option<Vec<String>>, "NULL"),
 ) -> TableIterator<
@@ -130,32 +102,17 @@ fn apply(
         name!(detail, Option<String>),
     ),
 > {
-    function(|| applied(&read(document, revision, down_revision)?))
+    function(|| applied(&read(given(document)?, revision, down_revision)?))
 }
 
 /// Registers a migration without running it; gives its revision.
 #[pg_extern(schema = "migrate")]
-#[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn add(
-    document: &str,
+    document: Option<&str>,
     revision: default!(Option<String>, "NULL"),
     down_revision: default!(Option<Vec<String>>, "NULL"),
 ) -> String {
-    function(|| added(&read(document, revision, down_revision)?))
-}
-
-/// A document, or a word that names a registered revision.
-fn named_or_read(text: &str) -> Result<Document> {
-    let trimmed = text.trim();
-    let bare = !trimmed.is_empty()
-        && !trimmed.contains(|c: char| c.is_whitespace() || c == ';' || c == '{');
-    if bare {
-        let row = engine::find(trimmed)?;
-        return read(&row.document, Some(row.revision), None);
-    }
-    // A plan and a rehearsal need no place in history.
-    read(text, None, None)
-        .or_else(|fault| read(text, Some("draft".to_owned()), None).map_err(|_| fault))
+    function(|| added(&read(given(document)?, revision, down_revision)?))
 }
 
 type PlanRows = TableIterator<
@@ -175,15 +132,14 @@ type PlanRows = TableIterator<
     ),
 >;
 
-fn plan_rows(plan: Plan) -> Result<PlanRows> {
-    let irreversible = plan.irreversible.clone();
-    let count = plan.steps.len();
+fn plan_rows(preview: Preview) -> Result<PlanRows> {
     let mut rows = Vec::new();
-    for (number, step) in (1i32..).zip(plan.steps) {
+    let last = preview.steps.last().map(|(number, _)| *number);
+    for (number, step) in preview.steps {
         let size = engine::size_of(&step)?;
         let mut warnings: Vec<String> = step.warning.clone().into_iter().collect();
-        if usize::try_from(number) == Ok(count)
-            && let Some(why) = &irreversible
+        if let Some(why) = &preview.irreversible
+            && last == Some(number)
         {
             warnings.push(format!("cannot be taken back: {why}"));
         }
@@ -207,9 +163,7 @@ fn plan_rows(plan: Plan) -> Result<PlanRows> {
 /// What `apply` would do, as one row per step; changes nothing. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
-fn plan(
-    document: &str,
-) -> TableIterator<
+fn plan(document: Option<&str>) -> TableIterator<
     'static,
     (
         name!(step, i32),
@@ -225,22 +179,17 @@ fn plan(
         name!(warning, Option<String>),
     ),
 > {
-    function(|| plan_rows(engine::plan_document(&named_or_read(document)?)?))
-}
-
-fn sql_rows(document: &Document, phase: Option<&str>) -> Result<SetOfIterator<'static, String>> {
-    Ok(SetOfIterator::new(engine::script(document, phase)?))
+    function(|| plan_rows(engine::preview(given(document)?)?))
 }
 
 /// The plan as plain SQL, one statement a row, for review or for psql's `\gexec`. `phase`:
 /// `expand`, `migrate` or `contract` alone.
 #[pg_extern(schema = "migrate")]
-#[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn plan_sql(
-    document: &str,
+    document: Option<&str>,
     phase: default!(Option<&str>, "NULL"),
 ) -> SetOfIterator<'static, String> {
-    function(|| sql_rows(&named_or_read(document)?, phase))
+    SetOfIterator::new(function(|| given(document).and_then(|text| engine::script(text, phase))))
 }
 
 type Differences = TableIterator<
@@ -256,23 +205,13 @@ type Differences = TableIterator<
 fn rehearsed(document: &Document) -> Result<Differences> {
     let differences = engine::rehearse(document)?;
     let verdict = if differences.is_empty() {
-        format!(
-            "migration \"{}\" goes up, down and up again, and every way back restores the schema",
-            document.revision
-        )
+        format!("migration \"{}\" goes up, down and up again, and every way back restores the schema", document.revision)
     } else {
-        format!(
-            "migration \"{}\" leaves {} difference(s)",
-            document.revision,
-            differences.len()
-        )
+        format!("migration \"{}\" leaves {} difference(s)", document.revision, differences.len())
     };
     error::notice(Fault::new("00000", verdict));
     Ok(TableIterator::new(
-        differences
-            .into_iter()
-            .map(|d| (d.turn.to_owned(), d.object, d.expected, d.found))
-            .collect::<Vec<_>>(),
+        differences.into_iter().map(|d| (d.turn.to_owned(), d.object, d.expected, d.found)).collect::<Vec<_>>(),
     ))
 }
 
@@ -280,9 +219,7 @@ fn rehearsed(document: &Document) -> Result<Differences> {
 /// each object that a way back does not restore. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
-fn test(
-    document: &str,
-) -> TableIterator<
+fn test(document: Option<&str>) -> TableIterator<
     'static,
     (
         name!(turn, String),
@@ -291,7 +228,7 @@ fn test(
         name!(found, Option<String>),
     ),
 > {
-    function(|| rehearsed(&named_or_read(document)?))
+    function(|| rehearsed(&engine::named_or_read(given(document)?)?))
 }
 
 /// Looks for what stands against ending the migration: rows on which old and new column disagree,
@@ -300,21 +237,11 @@ fn test(
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn verify(
     revision: &str,
-) -> TableIterator<
-    'static,
-    (
-        name!(check, String),
-        name!(found, i64),
-        name!(detail, Option<String>),
-    ),
-> {
+) -> TableIterator<'static, (name!(check, String), name!(found, i64), name!(detail, Option<String>))> {
     function(|| {
         let findings = engine::verify(&engine::find(revision)?)?;
         Ok(TableIterator::new(
-            findings
-                .into_iter()
-                .map(|f| (f.check, f.found, f.detail))
-                .collect::<Vec<_>>(),
+            findings.into_iter().map(|f| (f.check, f.found, f.detail)).collect::<Vec<_>>(),
         ))
     })
 }

@@ -9,7 +9,10 @@ use pgrx::prelude::*;
 use std::time::Duration;
 
 fn procedure(fcinfo: pg_sys::FunctionCallInfo, body: impl FnOnce(&mut NonAtomic) -> Result<()>) {
-    let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| body(&mut transactions));
+    let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| {
+        engine::refuse_on_standby()?;
+        body(&mut transactions)
+    });
     error::or_raise(outcome);
 }
 
@@ -75,10 +78,7 @@ fn downgrade(target: Option<String>, fcinfo: pg_sys::FunctionCallInfo) {
 )]
 fn work(max_seconds: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
     procedure(fcinfo, |transactions| {
-        let scope = Scope {
-            limit: limit(max_seconds)?,
-            ..Scope::default()
-        };
+        let scope = Scope { limit: limit(max_seconds)?, ..Scope::default() };
         engine::drive(transactions, &scope)
     });
 }

@@ -4,7 +4,7 @@ use super::condition::{Assignment, condition, cut, differs, operand, set_list};
 use super::storage::{self, Column, Table};
 use super::work::unsupported;
 use crate::fault::{Fault, Result, state};
-use crate::ledger::{self, Event, NewJob, Pair, StepRow};
+use crate::ledger::{self, Event, NewJob, StepRow};
 use crate::pg::{analyze, assign, error, identity, settings, spi};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -17,8 +17,6 @@ pub struct Spec {
     pub set: Map<String, Value>,
     /// Which rows are still to be done; `None`: those that do not have the values yet.
     pub predicate: Option<String>,
-    /// The pair of columns whose filling ends with this backfill.
-    pub sync: Option<Pair>,
     /// Length of a batch, in milliseconds.
     pub target_ms: i32,
     /// Revision, direction and step of the migration it belongs to.
@@ -43,7 +41,6 @@ impl Spec {
             table: String,
             set: Map<String, Value>,
             r#where: Option<String>,
-            sync: Option<Pair>,
         }
         let args: Args = serde_json::from_value(step.args.clone())
             .map_err(|err| Fault::internal(format!("the arguments of a backfill step: {err}")))?;
@@ -51,7 +48,6 @@ impl Spec {
             table: TableRef::Name(args.table),
             set: args.set,
             predicate: args.r#where,
-            sync: args.sync,
             target_ms: TARGET_MS,
             step: Some((step.revision.clone(), step.direction.clone(), step.step)),
         })
@@ -124,7 +120,6 @@ pub fn define(spec: &Spec) -> Result<i64> {
         predicate: spec.predicate.as_deref(),
         condition: &text,
         self_ending: checked.derived.is_some(),
-        sync: spec.sync.as_ref(),
         owner: identity::current(),
         login: identity::session(),
         search_path: &search_path()?,

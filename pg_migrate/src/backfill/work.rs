@@ -7,7 +7,6 @@ use super::storage::{self, Table};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Moved, Range};
 use crate::pg::{identity, settings, spi, subtransaction, transaction, wait};
-use crate::sync;
 use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
@@ -330,13 +329,6 @@ fn settle(job: &Job) -> Result<Look> {
             Ok(Look::Worked(0))
         }
         _ => {
-            // From now on an empty new column was left empty on purpose.
-            if let Some(pair) = &job.sync
-                && kept_in_sync
-                && ledger::quarantined(job.job)? == 0
-            {
-                within(&job, || sync::finished(job.relation, &pair.old, &pair.new))?;
-            }
             ledger::set_job_state(job.job, "done", None)?;
             event(&job, "backfill done", None)?;
             Ok(Look::Worked(0))

@@ -28,7 +28,7 @@ struct Fields {
 }
 
 /// Reads a normalised text. Gives the envelope, the body, and the text the checksum is taken of.
-pub fn parse(text: &str) -> Result<(Envelope, Body, String)> {
+pub(super) fn parse(text: &str) -> Result<(Envelope, Body, String)> {
     let mut value = strict(text)?;
     let canonical = canonical(&value);
     pgroll::adapt(&mut value)?;
@@ -213,5 +213,4 @@ where
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;

@@ -365,5 +365,4 @@ fn list(text: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "script_tests.rs"]
 mod tests;

@@ -21,14 +21,15 @@ pub use aside::{
     purge, rename_table, rename_table_back, restore_column, restore_table, set_aside_column,
     set_aside_table,
 };
-pub use context::{Caller, Mode, Transactions};
+pub use context::{Caller, Mode};
 pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
 pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
-pub use offline::{Size, script, size_of};
-pub use register::{Registered, announce, baseline, begin, find, graph, register, repair, stamp};
-pub use rehearse::{Difference, rehearse};
+pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
+pub use register::{
+    Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,
+};
+pub use rehearse::rehearse;
 pub use settings::register as register_settings;
-pub use start::plan_document;
-pub use verify::{Finding, verify};
+pub use verify::verify;

@@ -65,24 +65,16 @@ fn above(revision: &Revision) -> Result<String> {
     let graph = register::graph()?;
     if graph.descendants(&revision.revision).is_empty() {
         let parents = graph.resolve(&revision.revision)?.down_revision.clone();
-        return Ok(parents
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "base".to_owned()));
+        return Ok(parents.first().cloned().unwrap_or_else(|| "base".to_owned()));
     }
-    Err(
-        Fault::wrong_state(format!("other migrations follow \"{}\"", revision.revision))
-            .hint("Rehearse the last one of its branch."),
-    )
+    Err(Fault::wrong_state(format!("other migrations follow \"{}\"", revision.revision))
+        .hint("Rehearse the last one of its branch."))
 }
 
 fn up(revision: &Revision) -> Result<()> {
     let document = document::parse_with(
         &revision.document,
-        &Defaults {
-            revision: Some(revision.revision.clone()),
-            down_revision: None,
-        },
+        &Defaults { revision: Some(revision.revision.clone()), down_revision: None },
     )?;
     let (operations, _) = start::operations_of(&document)?;
     let mut transactions = rehearsal();
@@ -110,11 +102,9 @@ pub fn fingerprint() -> Result<Fingerprint> {
         object: String,
         definition: String,
     }
-    let rows: Vec<Row> = spi::select("SELECT object, definition FROM migrate.fingerprint()", &[])?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.object, row.definition))
-        .collect())
+    let rows: Vec<Row> =
+        spi::select("SELECT object, definition FROM migrate.fingerprint()", &[])?;
+    Ok(rows.into_iter().map(|row| (row.object, row.definition)).collect())
 }
 
 fn compare(

@@ -10,9 +10,7 @@ pub(super) struct Branch<'a> {
     graph: &'a Graph,
     /// What it was called by.
     pub name: String,
-    /// From where no other branch shares it.
-    pub root: usize,
-    /// The root and all that follows it.
+    /// Where it leaves the trunk, and all that follows.
     pub own: HashSet<usize>,
     /// What the root stands on.
     pub trunk: HashSet<usize>,
@@ -43,7 +41,6 @@ impl Graph {
         Ok(Branch {
             graph: self,
             name: name.to_owned(),
-            root,
             own,
             trunk,
         })

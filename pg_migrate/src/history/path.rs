@@ -238,5 +238,4 @@ fn too_many(word: &str, there: usize, state: &str) -> Fault {
 }
 
 #[cfg(test)]
-#[path = "path_tests.rs"]
 mod tests;

@@ -5,7 +5,7 @@ use super::owned;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::StepRow;
 use crate::pg::spi::{self, Arg};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// A job as it is stored.
@@ -20,8 +20,6 @@ pub struct Job {
     /// The rows still to be done, as SQL over one row.
     pub condition: String,
     pub self_ending: bool,
-    /// The pair of columns whose filling ends with this job.
-    pub sync: Option<Pair>,
     /// The triggers that keep up with writers; `None`: passes repeat.
     pub sync_trigger: Option<String>,
     pub owner: u32,
@@ -36,13 +34,6 @@ pub struct Job {
     pub resting: bool,
 }
 
-/// The columns of a sync trigger; `old` is empty for one that fills `new` from an expression.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Pair {
-    pub old: String,
-    pub new: String,
-}
-
 pub struct NewJob<'a> {
     /// Revision, direction, step.
     pub step: Option<(&'a str, &'a str, i32)>,
@@ -52,7 +43,6 @@ pub struct NewJob<'a> {
     pub predicate: Option<&'a str>,
     pub condition: &'a str,
     pub self_ending: bool,
-    pub sync: Option<&'a Pair>,
     pub owner: u32,
     pub login: u32,
     pub search_path: &'a str,
@@ -60,7 +50,7 @@ pub struct NewJob<'a> {
 }
 
 const COLUMNS: &str = "job, revision, relation::int8 AS relation, relation_name, assignments, condition, self_ending, \
-     sync, sync_trigger, owner::int8 AS owner, login::int8 AS login, search_path, state, pass, previous_rows, target_ms, \
+     sync_trigger, owner::int8 AS owner, login::int8 AS login, search_path, state, pass, previous_rows, target_ms, \
      error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting";
 
 #[derive(Deserialize)]
@@ -69,12 +59,11 @@ struct Number {
 }
 
 pub fn insert_job(new: &NewJob) -> Result<i64> {
-    let sync = new.sync.and_then(|pair| serde_json::to_value(pair).ok());
     let rows: Vec<Number> = owned(|| {
         spi::write(
             "INSERT INTO migrate.backfill (revision, direction, step, relation, relation_name, assignments, predicate, \
-                    condition, self_ending, owner, login, search_path, target_ms, sync) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING job",
+                    condition, self_ending, owner, login, search_path, target_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING job",
             &[
                 Arg::OptText(new.step.map(|step| step.0)),
                 Arg::OptText(new.step.map(|step| step.1)),
@@ -89,7 +78,6 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
                 Arg::Oid(new.login),
                 Arg::Text(new.search_path),
                 Arg::Int(new.target_ms.into()),
-                Arg::OptJson(sync.as_ref()),
             ],
         )
     })?;

@@ -181,7 +181,7 @@ fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
     let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1i32);
     // SAFETY: the string outlives the call; errors unwind.
     unsafe {
-        #[cfg(any(feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, false);
         #[cfg(not(feature = "pg15"))]
         pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, std::ptr::null_mut());

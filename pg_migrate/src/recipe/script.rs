@@ -3,6 +3,8 @@
 
 mod table;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::document::model::{

@@ -402,6 +402,8 @@ impl Planner<'_> {
         let invents = op.creates.as_ref();
         let down = match (&op.down, invents) {
             (Some(down), _) => Some(down.clone()),
+            // IF NOT EXISTS: what was there before is not taken away.
+            (None, Some(made)) if made.kind == "table" && self.has_table(&made.name)? => None,
             (None, Some(made)) if made.kind == "table" => {
                 let (schema, name) = self.facts.landing(&made.name)?;
                 let key = qualified(&schema, &name);

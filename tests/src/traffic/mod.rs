@@ -229,6 +229,7 @@ impl Traffic {
         let spec = &self.shared.spec;
         let mut report = Report {
             errors: Vec::new(),
+            failed: 0,
             operations: 0,
             disconnects: 0,
             phases: Vec::new(),
@@ -248,6 +249,7 @@ impl Traffic {
             }
         }
         report.operations = self.operations();
+        report.failed = self.errors();
         report.phases = phases
             .into_iter()
             .zip(micros.into_iter().map(Latency::of))

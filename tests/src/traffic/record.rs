@@ -40,7 +40,9 @@ impl Mappings {
 #[derive(Debug)]
 pub struct Report {
     /// Each with the statement and PostgreSQL's full answer; also rows that were read back wrong.
+    /// Of each writer the first hundred; `failed` counts all.
     pub errors: Vec<String>,
+    pub failed: u64,
     pub operations: u64,
     /// Connections that broke (a crash, a termination); what they had under way was looked up.
     pub disconnects: u64,
@@ -74,6 +76,22 @@ impl Report {
     /// must see it. Empty when all agree.
     #[track_caller]
     pub fn check(&self, db: &Db, table: &str, key: &str, columns: &[(&str, Role)]) -> Vec<String> {
+        let (count, mut shown) = self.compare(db, table, key, columns);
+        if count > shown.len() {
+            shown.push(format!("and {} more", count - shown.len()));
+        }
+        shown
+    }
+
+    /// The same: how many, and the first of them in words.
+    #[track_caller]
+    pub fn compare(
+        &self,
+        db: &Db,
+        table: &str,
+        key: &str,
+        columns: &[(&str, Role)],
+    ) -> (usize, Vec<String>) {
         let texts: String = columns
             .iter()
             .map(|(column, _)| format!(", {column}::text"))
@@ -81,7 +99,7 @@ impl Report {
         let sql = format!("SELECT {key}::bigint{texts} FROM {table}");
         let mut wrong = Wrong::default();
         let mut seen = HashSet::with_capacity(self.expected.len());
-        let mut compare = |row: postgres::Row| {
+        let mut compare_row = |row: postgres::Row| {
             let key: i64 = row.get(0);
             if !seen.insert(key) {
                 wrong.add(|| format!("{key}: there twice"));
@@ -109,7 +127,7 @@ impl Report {
         let params: [&str; 0] = [];
         let done = client.query_raw(&sql, params).and_then(|mut rows| {
             while let Some(row) = rows.next()? {
-                compare(row);
+                compare_row(row);
             }
             Ok(())
         });
@@ -121,7 +139,7 @@ impl Report {
                 wrong.add(|| format!("{key}: was written, is gone"));
             }
         }
-        wrong.list()
+        (wrong.count, wrong.shown)
     }
 }
 
@@ -137,13 +155,5 @@ impl Wrong {
         if self.shown.len() < SHOWN {
             self.shown.push(what());
         }
-    }
-
-    fn list(mut self) -> Vec<String> {
-        if self.count > self.shown.len() {
-            self.shown
-                .push(format!("and {} more", self.count - self.shown.len()));
-        }
-        self.shown
     }
 }

@@ -1,6 +1,8 @@
 //! Splitting a script into statements with PostgreSQL's own parser, and reading of each what
 //! recipes and lint need. Nothing is looked up in a catalog and nothing is run.
 
+mod block;
+mod constraint;
 mod cut;
 mod raw;
 mod read;
@@ -8,7 +10,7 @@ mod table;
 mod token;
 pub mod tree;
 
-pub use tree::{Node, Statement};
+pub use tree::Statement;
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::error;
@@ -19,16 +21,11 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::panic::AssertUnwindSafe;
 use token::Token;
 
-/// The statements of a script, in order.
+/// The statements of a script, in order. `first_line`: that of the script's first character in the
+/// document it is a part of; errors count from there, `Statement::line` does not.
 /// Errors: PostgreSQL's own for what it cannot read, with line, column and the line itself in
-/// DETAIL; psql's meta-commands and inline COPY data by name.
-pub fn split(sql: &str) -> Result<Vec<Statement>> {
-    split_from(sql, 1)
-}
-
-/// As `split`, for a script that is a part of a document: its first character is on
-/// `first_line` of it, and errors count from there. `Statement::line` does not.
-pub fn split_from(sql: &str, first_line: usize) -> Result<Vec<Statement>> {
+/// DETAIL; psql's commands and inline COPY data by name.
+pub fn split(sql: &str, first_line: usize) -> Result<Vec<Statement>> {
     // SAFETY: reads a constant of the backend.
     let utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as c_int;
     if !utf8 && !sql.is_ascii() {
@@ -95,7 +92,7 @@ fn statement(
         offset,
         line: lines.of(sql, offset),
         node: read::node(raw.stmt, &cut),
-        transactional: read::transactional(raw.stmt),
+        transactional: block::transactional(raw.stmt),
     })
 }
 

@@ -1,8 +1,10 @@
 //! Reading PostgreSQL's raw parse trees. Every pointer comes from a tree that `split` holds in a
 //! memory context of its own for as long as anything is read from it.
 
+use pgrx::PgTryBuilder;
 use pgrx::pg_sys::{self, Node, NodeTag};
 use std::ffi::{CStr, c_char, c_void};
+use std::panic::AssertUnwindSafe;
 
 /// A node type with the tag that marks it.
 pub trait Tagged {
@@ -16,7 +18,7 @@ macro_rules! tagged {
 }
 
 tagged! {
-    A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
+    A_Expr T_A_Expr, A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
     AlterSubscriptionStmt T_AlterSubscriptionStmt, AlterTableCmd T_AlterTableCmd,
     AlterTableStmt T_AlterTableStmt, CaseExpr T_CaseExpr, ClusterStmt T_ClusterStmt, CoalesceExpr T_CoalesceExpr,
     CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef,
@@ -87,13 +89,19 @@ pub fn strings(list: *const pg_sys::List) -> Vec<String> {
 }
 
 /// The columns that an expression mentions, each as the parts of its name, also inside queries.
-pub fn column_references(expression: *mut Node) -> Vec<Vec<String>> {
+/// `None`: it is nested too deeply to tell.
+pub fn column_references(expression: *mut Node) -> Option<Vec<Vec<String>>> {
     let mut found: Vec<Vec<String>> = Vec::new();
-    // SAFETY: the walker only reads the tree; `found` outlives the call.
-    unsafe {
-        collect(expression, (&raw mut found).cast());
-    }
-    found
+    let target: *mut c_void = (&raw mut found).cast();
+    let whole = PgTryBuilder::new(AssertUnwindSafe(|| {
+        // SAFETY: the walker only reads the tree; `found` outlives the call.
+        unsafe { collect(expression, target) };
+        true
+    }))
+    // All it can raise is that the stack is too deep; nothing is held that a rollback would free.
+    .catch_others(|_| false)
+    .execute();
+    whole.then_some(found)
 }
 
 #[pgrx::pg_guard]
@@ -151,6 +159,10 @@ fn figure(node: *const Node) -> Option<(String, bool)> {
         } else {
             "least"
         });
+    }
+    if let Some(node) = cast::<pg_sys::A_Expr>(node) {
+        return (node.kind == pg_sys::A_Expr_Kind::AEXPR_NULLIF)
+            .then(|| ("nullif".to_owned(), true));
     }
     if let Some(node) = cast::<pg_sys::CaseExpr>(node) {
         return match figure(node.defresult.cast()) {

@@ -177,7 +177,7 @@ fn apply(session: &mut Client) -> Result<(), String> {
 }
 
 fn judge(db: &Db, report: &Report) -> bool {
-    let wrong = report.check(db, "users", "id", &[("email", Role::New)]);
+    let (disagree, wrong) = report.compare(db, "users", "id", &[("email", Role::New)]);
     let columns: String = db.one(
         "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
          WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped",
@@ -190,7 +190,7 @@ fn judge(db: &Db, report: &Report) -> bool {
     );
     say(
         "errors",
-        &format!("{} seen by the applications", report.errors.len()),
+        &format!("{} seen by the applications", grouped(report.failed)),
     );
     report
         .errors
@@ -202,7 +202,7 @@ fn judge(db: &Db, report: &Report) -> bool {
         &format!(
             "{} compared with what the applications wrote, {} disagree",
             grouped(report.rows() as u64),
-            wrong.len()
+            grouped(disagree as u64)
         ),
     );
     wrong
@@ -210,7 +210,7 @@ fn judge(db: &Db, report: &Report) -> bool {
         .take(10)
         .for_each(|row| println!("      {row}"));
     let renamed = columns.contains("email") && !columns.contains("username");
-    report.errors.is_empty() && wrong.is_empty() && renamed
+    report.failed == 0 && disagree == 0 && renamed
 }
 
 fn tell_locks(locks: &Locks) {
@@ -226,12 +226,15 @@ fn tell_locks(locks: &Locks) {
         Some(wait) => say(
             "longest wait",
             &format!(
-                "{} ms of an application for a lock ({})",
+                "{} ms of an application for another session ({})",
                 ms(wait.waited),
                 wait.what
             ),
         ),
-        None => say("longest wait", "no application was seen waiting for a lock"),
+        None => say(
+            "longest wait",
+            "no application was seen waiting for another session",
+        ),
     }
 }
 

@@ -28,18 +28,18 @@ pub fn follow(db: &Db, session: Client, sql: &str, traffic: &Traffic) -> Result<
         (session, result)
     });
     let (mut then, mut before) = (Instant::now(), traffic.operations());
-    let mut rate = 0.0;
+    let mut rate = None;
     while !work.is_finished() {
         let now = Instant::now();
         if now - then > Duration::from_millis(500) {
             let operations = traffic.operations();
-            rate = (operations - before) as f64 / (now - then).as_secs_f64();
+            rate = Some((operations - before) as f64 / (now - then).as_secs_f64());
             (then, before) = (now, operations);
         }
         match look(&mut eye) {
             Ok(what) => line.draw(&format!(
                 "{what}   applications: {} operations/s, {} errors",
-                grouped(rate as u64),
+                rate.map_or("…".to_owned(), |rate| grouped(rate as u64)),
                 traffic.errors()
             )),
             Err(failure) => line.draw(&format!("progress cannot be read: {failure}")),

@@ -1,0 +1,54 @@
+//! The native triggers.
+
+use crate::pg::{error, subtransaction};
+use crate::sync;
+use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
+use std::ffi::CStr;
+
+fn text(name: &CStr) -> std::borrow::Cow<'_, str> {
+    name.to_string_lossy()
+}
+
+/// Keeps two columns of a table in sync, or (old column `''`) one with an expression over the
+/// others. Returns the trigger's name.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.sync_column_trigger("table" regclass, old_column name, new_column name,
+    up text DEFAULT NULL, down text DEFAULT NULL, on_conflict text DEFAULT 'new') RETURNS text
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn install_sync_trigger(
+    table: Oid,
+    old_column: &CStr,
+    new_column: &CStr,
+    up: Option<&str>,
+    down: Option<&str>,
+    on_conflict: &str,
+) -> String {
+    error::or_raise(subtransaction::attempt(|| {
+        let (old, new) = (text(old_column), text(new_column));
+        sync::install(table.to_u32(), &old, &new, up, down, on_conflict)
+    }))
+}
+
+/// Takes the trigger off again. Returns its name.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.drop_sync_trigger("table" regclass, old_column name, new_column name) RETURNS text
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["sync"])]
+fn drop_sync_trigger(table: Oid, old_column: &CStr, new_column: &CStr) -> String {
+    error::or_raise(subtransaction::attempt(|| {
+        sync::drop_trigger(table.to_u32(), &text(old_column), &text(new_column))
+    }))
+}
+
+/// Says that a backfill made by hand is done: a null in the new column is one on purpose from now on.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.sync_filled("table" regclass, old_column name, new_column name) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["sync"])]
+fn sync_filled(table: Oid, old_column: &CStr, new_column: &CStr) {
+    error::or_raise(subtransaction::attempt(|| {
+        sync::finished(table.to_u32(), &text(old_column), &text(new_column))
+    }));
+}

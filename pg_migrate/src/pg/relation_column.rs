@@ -1,0 +1,31 @@
+//! Columns of an open relation, from the system caches.
+
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// The number of a column; `None`: no user column has the name.
+pub fn number(relation: u32, name: &str) -> Option<i16> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a cache lookup.
+    let number = unsafe { pg_sys::get_attnum(relation.into(), name.as_ptr()) };
+    (number > 0).then_some(number)
+}
+
+/// The name of a column's type without its modifiers, behind domains.
+pub fn base_type(relation: u32, column: i16) -> u32 {
+    // SAFETY: cache lookups.
+    unsafe { pg_sys::getBaseType(pg_sys::get_atttype(relation.into(), column)) }.to_u32()
+}
+
+/// The numbers of all columns that an application can write.
+pub fn writable(relation: u32, count: i16) -> Vec<i16> {
+    (1..=count)
+        .filter(|number| {
+            // SAFETY: cache lookups; a dropped column has no type.
+            unsafe {
+                pg_sys::get_atttype(relation.into(), *number) != pg_sys::InvalidOid
+                    && pg_sys::get_attgenerated(relation.into(), *number) == 0
+            }
+        })
+        .collect()
+}

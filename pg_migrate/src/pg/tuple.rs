@@ -1,0 +1,162 @@
+//! Values of rows inside a trigger, without copies and without `Drop`.
+//!
+//! Everything here may raise a PostgreSQL error by `longjmp`: that is what keeps an error of a
+//! user's expression whole (SQLSTATE, context, constraint names) and a row cheap. So a caller must
+//! hold nothing that needs dropping across these calls; all types here are `Copy`.
+
+use pgrx::pg_sys;
+
+/// PostgreSQL's own functions, unwrapped: pgrx's wrappers turn every error into a Rust panic.
+pub(super) mod raw {
+    use pgrx::pg_sys::{
+        Datum, FmgrInfo, HeapTuple, MemoryContext, Oid, Size, TupleDesc, TupleTableSlot,
+    };
+    use std::ffi::{c_char, c_int};
+
+    unsafe extern "C-unwind" {
+        pub fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
+        pub fn datum_image_eq(a: Datum, b: Datum, by_value: bool, length: c_int) -> bool;
+        pub fn datum_image_hash(value: Datum, by_value: bool, length: c_int) -> u32;
+        pub fn datumGetSize(value: Datum, by_value: bool, length: c_int) -> Size;
+        pub fn heap_modify_tuple_by_cols(
+            tuple: HeapTuple,
+            desc: TupleDesc,
+            columns: c_int,
+            numbers: *mut c_int,
+            values: *mut Datum,
+            nulls: *mut bool,
+        ) -> HeapTuple;
+        pub fn FunctionCall2Coll(f: *mut FmgrInfo, collation: Oid, a: Datum, b: Datum) -> Datum;
+        pub fn GetUserId() -> Oid;
+        pub fn MemoryContextReset(context: MemoryContext);
+        pub fn errcontext_msg(format: *const c_char, ...) -> c_int;
+        pub fn set_errcontext_domain(domain: *const c_char) -> c_int;
+    }
+}
+
+/// A value of a row; by-reference values point into the row.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Value {
+    pub(super) datum: pg_sys::Datum,
+    pub(super) null: bool,
+}
+
+impl Value {
+    pub fn is_null(self) -> bool {
+        self.null
+    }
+}
+
+/// How values of a column are stored and compared.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    by_value: bool,
+    length: i16,
+    collation: pg_sys::Oid,
+    /// The type's default equality, owned by the type cache, which lives as long as the backend.
+    equal: Option<*mut pg_sys::FmgrInfo>,
+}
+
+impl Shape {
+    /// The shape of a column of `relation`. Cold path: reads system caches.
+    pub fn of(relation: u32, column: i16) -> Shape {
+        let (mut data_type, mut typmod, mut collation) =
+            (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+        let (mut length, mut by_value) = (0, false);
+        // SAFETY: cache lookups of a column that the caller found in the open relation.
+        let equal = unsafe {
+            pg_sys::get_atttypetypmodcoll(
+                relation.into(),
+                column,
+                &mut data_type,
+                &mut typmod,
+                &mut collation,
+            );
+            pg_sys::get_typlenbyval(data_type, &mut length, &mut by_value);
+            let entry = pg_sys::lookup_type_cache(data_type, pg_sys::TYPECACHE_EQ_OPR_FINFO as i32);
+            ((*entry).eq_opr_finfo.fn_oid != pg_sys::InvalidOid)
+                .then(|| std::ptr::addr_of_mut!((*entry).eq_opr_finfo))
+        };
+        Shape {
+            by_value,
+            length,
+            collation,
+            equal,
+        }
+    }
+
+    /// Whether the stored bytes are the same. A value that was moved out of line and not touched is
+    /// recognised by its pointer and not read.
+    pub fn same(self, a: Value, b: Value) -> bool {
+        if a.null || b.null {
+            return a.null == b.null;
+        }
+        if a.datum == b.datum {
+            return true;
+        }
+        if self.by_value {
+            return false;
+        }
+        // SAFETY: both are non-null values of this shape.
+        unsafe {
+            let size = raw::datumGetSize(a.datum, false, i32::from(self.length));
+            if size == raw::datumGetSize(b.datum, false, i32::from(self.length)) {
+                let bytes = |v: Value| {
+                    std::slice::from_raw_parts(v.datum.cast_mut_ptr::<u8>().cast_const(), size)
+                };
+                if bytes(a) == bytes(b) {
+                    return true;
+                }
+            }
+            // Only a varlena has several spellings of one value: compressed, out of line, short.
+            self.length == -1
+                && raw::datum_image_eq(a.datum, b.datum, false, i32::from(self.length))
+        }
+    }
+
+    /// Whether the values are equal to the type's own equality; by their bytes where it has none.
+    pub fn equal(self, a: Value, b: Value) -> bool {
+        if self.same(a, b) {
+            return true;
+        }
+        match self.equal {
+            // SAFETY: a strict function of two values of this type, neither null.
+            Some(function) if !a.null && !b.null => unsafe {
+                raw::FunctionCall2Coll(function, self.collation, a.datum, b.datum).value() != 0
+            },
+            _ => false,
+        }
+    }
+
+    /// A hash of the value's bytes, however they are stored.
+    pub fn hash(self, value: Value) -> u32 {
+        if value.null {
+            return 0x6e75_6c6c;
+        }
+        // SAFETY: a non-null value of this shape.
+        unsafe { raw::datum_image_hash(value.datum, self.by_value, i32::from(self.length)) }
+    }
+}
+
+/// A row as the executor holds it.
+#[derive(Clone, Copy)]
+pub struct Slot(pub(super) *mut pg_sys::TupleTableSlot);
+
+impl Slot {
+    /// The value of `column` (1 and up); deforms the row no further than that.
+    pub fn value(self, column: i16) -> Value {
+        let index = usize::from(column.unsigned_abs()) - 1;
+        // SAFETY: a live slot of the trigger's relation, which has the column; after
+        // slot_getsomeattrs_int both arrays hold it (slot_getattr in tuptable.h).
+        unsafe {
+            if (*self.0).tts_nvalid < column {
+                raw::slot_getsomeattrs_int(self.0, i32::from(column));
+            }
+            Value {
+                datum: *(*self.0).tts_values.add(index),
+                null: *(*self.0).tts_isnull.add(index),
+            }
+        }
+    }
+}

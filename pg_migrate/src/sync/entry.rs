@@ -1,0 +1,269 @@
+//! The trigger functions: one firing, one row, one verdict.
+
+use crate::fault::{Fault, state};
+use crate::pg::error;
+use crate::pg::trigger::{self, Firing, Held};
+use crate::pg::tuple::Value;
+use crate::sync::program::{self, Program};
+use crate::sync::rules::{self, Row, Side, Verdict};
+use crate::sync::{filling, moves, settings, touch, version};
+use pgrx::pg_sys::{Datum, FunctionCallInfo, Pg_finfo_record};
+
+/// One row under a program. Everything is asked of the row anew: nothing is dropped, nothing copied.
+#[derive(Clone, Copy)]
+struct View {
+    firing: Firing,
+    program: Held<Program>,
+}
+
+impl View {
+    fn new_value(self) -> Value {
+        self.firing.new_row().value(self.program.new.number)
+    }
+
+    /// Both values of the old side: before and after.
+    fn old_values(self) -> Option<(Value, Value)> {
+        let number = self.program.old.as_ref()?.column.number;
+        Some((
+            self.firing.old_row().value(number),
+            self.firing.new_row().value(number),
+        ))
+    }
+
+    fn old_value(self) -> Option<Value> {
+        let old = self.program.old.as_ref()?;
+        Some(self.firing.new_row().value(old.column.number))
+    }
+}
+
+impl Row for View {
+    fn old_is_null(&self) -> bool {
+        self.old_value().is_none_or(Value::is_null)
+    }
+
+    fn new_is_null(&self) -> bool {
+        self.new_value().is_null()
+    }
+
+    fn old_is_default(&self) -> bool {
+        let (Some(old), Some(value)) = (self.program.old.as_ref(), self.old_value()) else {
+            return false;
+        };
+        old.default.as_ref().is_some_and(|default| {
+            let default = default.evaluate(self.firing.new_row());
+            old.column.shape.equal(value, default)
+        })
+    }
+
+    fn new_is_default(&self) -> bool {
+        self.program.new_default.as_ref().is_some_and(|default| {
+            let default = default.evaluate(self.firing.new_row());
+            self.program.new.shape.equal(self.new_value(), default)
+        })
+    }
+
+    fn agrees(&self) -> bool {
+        let row = self.firing.new_row();
+        let up = self.program.up.over(row);
+        if self.program.new.shape.equal(self.new_value(), up) {
+            return true;
+        }
+        let (Some(old), Some(value)) = (self.program.old.as_ref(), self.old_value()) else {
+            return false;
+        };
+        old.column.shape.equal(value, old.down.over(row))
+    }
+
+    fn old_changed(&self) -> bool {
+        let (Some(old), Some((before, after))) = (self.program.old.as_ref(), self.old_values())
+        else {
+            return false;
+        };
+        !old.column.shape.same(before, after)
+    }
+
+    fn new_changed(&self) -> bool {
+        let column = &self.program.new;
+        let before = self.firing.old_row().value(column.number);
+        !column.shape.same(before, self.new_value())
+    }
+
+    fn new_was_null(&self) -> bool {
+        self.firing
+            .old_row()
+            .value(self.program.new.number)
+            .is_null()
+    }
+
+    fn new_assigned(&self) -> bool {
+        self.firing.assigns(self.program.new.number)
+    }
+
+    fn only_new_assigned(&self) -> bool {
+        self.firing.assigns_only(self.program.new.number)
+    }
+
+    fn unfilled(&self) -> bool {
+        let (xmin, frozen) = self.firing.old_version();
+        !self.program.finished
+            && version::predates(
+                xmin,
+                frozen,
+                self.program.installed,
+                self.program.first_epoch,
+            )
+    }
+
+    fn follows(&self) -> bool {
+        let (before, after) = (self.firing.old_row(), self.firing.new_row());
+        let changed = self.program.sources.iter().any(|source| {
+            !source
+                .shape
+                .same(before.value(source.number), after.value(source.number))
+        });
+        changed
+            && self.program.new.shape.equal(
+                before.value(self.program.new.number),
+                self.program.up.over(before),
+            )
+    }
+}
+
+fn sync(firing: Firing) -> Datum {
+    let program = error::or_raise(program::of(firing));
+    let view = View { firing, program };
+    let two_way = program.old.is_some();
+    let verdict = if firing.is_update() {
+        if filling::is_filling(firing) {
+            rules::backfill(view, two_way, program.policy)
+        } else {
+            rules::update(view, two_way, side(two_way), program.policy)
+        }
+    } else if program.is_partition && moves::arrives(hash_old(view, None), hash_new(view, None)) {
+        Verdict::Keep
+    } else {
+        rules::insert(view, two_way, side(two_way), program.policy)
+    };
+    let old_number = program.old.as_ref().map(|old| old.column.number);
+    let change = match (verdict, program.old.as_ref()) {
+        (Verdict::DeriveNew, _) => Some((program.new.number, program.up.over(firing.new_row()))),
+        (Verdict::DeriveOld, Some(old)) => {
+            Some((old.column.number, old.down.over(firing.new_row())))
+        }
+        (Verdict::RestoreNew, _) => Some((
+            program.new.number,
+            firing.old_row().value(program.new.number),
+        )),
+        (Verdict::RestoreOld, Some(old)) => {
+            Some((old.column.number, firing.old_row().value(old.column.number)))
+        }
+        (Verdict::Skip, _) => return firing.skipped(),
+        (Verdict::Conflict, _) => conflict(firing),
+        (Verdict::Keep | Verdict::DeriveOld | Verdict::RestoreOld, _) => None,
+    };
+    if program.is_partition && firing.is_update() {
+        let written =
+            |column| change.and_then(|(number, value)| (Some(number) == column).then_some(value));
+        moves::left(
+            hash_old(view, written(old_number)),
+            hash_new(view, written(Some(program.new.number))),
+        );
+    }
+    match change {
+        Some((number, value)) => firing.with(number, value),
+        None => firing.unchanged(),
+    }
+}
+
+/// Which side a one-way trigger's column is on differs from recipe to recipe: the values decide.
+fn side(two_way: bool) -> Side {
+    if two_way {
+        settings::side()
+    } else {
+        Side::Unknown
+    }
+}
+
+fn hash_old(view: View, written: Option<Value>) -> u32 {
+    match (view.program.old.as_ref(), written.or(view.old_value())) {
+        (Some(old), Some(value)) => old.column.shape.hash(value),
+        _ => 0,
+    }
+}
+
+fn hash_new(view: View, written: Option<Value>) -> u32 {
+    let value = written.unwrap_or(view.new_value());
+    view.program.new.shape.hash(value)
+}
+
+fn conflict(firing: Firing) -> ! {
+    let definition = firing.definition();
+    let name = |i: usize| definition.arguments.get(i).map_or("", String::as_str);
+    error::raise(
+        Fault::new(
+            state::CHECK_VIOLATION,
+            format!(
+                "columns \"{}\" and \"{}\" of table {} were both given and disagree",
+                name(0),
+                name(1),
+                definition.relation_name
+            ),
+        )
+        .detail("Both hold the same fact while the table is migrated.")
+        .hint("Write one of them, or SET migrate.side = 'old' or 'new' in this session."),
+    )
+}
+
+fn not_a_trigger(function: &str, events: &str) -> Fault {
+    // 39P01: the trigger protocol was violated.
+    Fault::new(
+        "39P01",
+        format!(
+            "migrate.{function}() can only be called as a trigger BEFORE {events} FOR EACH ROW"
+        ),
+    )
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn sync_guarded(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: the frame that PostgreSQL handed to the entry point.
+    match unsafe { Firing::of(fcinfo) } {
+        Some(firing) => sync(firing),
+        None => error::raise(not_a_trigger("sync_column_trigger", "INSERT OR UPDATE")),
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn touch_guarded(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: as above.
+    match unsafe { Firing::of(fcinfo) } {
+        Some(firing) if firing.is_update() => touch::touch(firing),
+        _ => error::raise(not_a_trigger("touch_column", "UPDATE")),
+    }
+}
+
+/// `migrate.sync_column_trigger()`, the trigger function.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn pg_migrate_sync_column(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: called by PostgreSQL with a live frame.
+    unsafe { trigger::enter(fcinfo, sync_guarded) }
+}
+
+/// `migrate.touch_column()`, the trigger function.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn pg_migrate_touch_column(fcinfo: FunctionCallInfo) -> Datum {
+    // SAFETY: as above.
+    unsafe { trigger::enter(fcinfo, touch_guarded) }
+}
+
+static VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
+
+#[unsafe(no_mangle)]
+extern "C-unwind" fn pg_finfo_pg_migrate_sync_column() -> *const Pg_finfo_record {
+    &raw const VERSION_1
+}
+
+#[unsafe(no_mangle)]
+extern "C-unwind" fn pg_finfo_pg_migrate_touch_column() -> *const Pg_finfo_record {
+    &raw const VERSION_1
+}

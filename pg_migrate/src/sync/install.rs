@@ -1,0 +1,379 @@
+//! Putting the sync trigger on a table, taking it off, and telling it that its backfill is done.
+
+use crate::fault::{Fault, Result, state};
+use crate::pg::expression::{self, Compiled};
+use crate::pg::{error, identity, relation_column, spi, subtransaction, trigger};
+use crate::sync::program::FINISHED;
+use crate::sync::rules::Policy;
+use serde::Deserialize;
+use spi::Arg;
+
+/// The first characters of every trigger's name: `~` sorts last among ASCII, and BEFORE triggers run
+/// in the order of their names.
+const PREFIX: &str = "~~pg_migrate_sync_";
+const LONGEST_NAME: usize = 63;
+
+#[derive(Deserialize)]
+struct Table {
+    name: String,
+    kind: String,
+    owner: u32,
+}
+
+impl Table {
+    fn find(relation: u32) -> Result<Table> {
+        let table: Option<Table> = spi::first(
+            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, \
+                    c.relkind::pg_catalog.text AS kind, c.relowner AS owner \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+                  ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             WHERE c.oid OPERATOR(pg_catalog.=) $1",
+            &[Arg::Oid(relation)],
+        )?;
+        table.ok_or_else(|| {
+            Fault::new(
+                state::UNDEFINED_TABLE,
+                format!("there is no relation with OID {relation}"),
+            )
+        })
+    }
+
+    /// The table, if the current role may change it.
+    fn owned(relation: u32) -> Result<Table> {
+        let table = Self::find(relation)?;
+        if !matches!(table.kind.as_str(), "r" | "p") {
+            return Err(Fault::new(
+                state::WRONG_OBJECT_TYPE,
+                format!("{} is not a table", table.name),
+            )
+            .detail("Only rows of tables and partitioned tables pass through a row trigger."));
+        }
+        if !identity::has_rights_of(table.owner) {
+            return Err(Fault::new(
+                state::INSUFFICIENT_PRIVILEGE,
+                format!("must be owner of table {}", table.name),
+            )
+            .hint(format!(
+                "SET ROLE {};",
+                spi::ident(&identity::role_name(table.owner))
+            )));
+        }
+        Ok(table)
+    }
+
+    fn column(&self, relation: u32, name: &str) -> Result<i16> {
+        let number = relation_column::number(relation, name).ok_or_else(|| {
+            Fault::new(
+                state::UNDEFINED_COLUMN,
+                format!("column \"{name}\" of table {} does not exist", self.name),
+            )
+        })?;
+        if relation_column::writable(relation, number).last() != Some(&number) {
+            return Err(Fault::new(
+                state::WRONG_OBJECT_TYPE,
+                format!("column \"{name}\" of table {} is generated", self.name),
+            )
+            .hint("A generated column cannot be kept in sync; an expression may read it."));
+        }
+        Ok(number)
+    }
+}
+
+/// Puts the trigger on `relation` and gives its name. Takes SHARE ROW EXCLUSIVE: waits for writers,
+/// then holds new ones up until the transaction ends. Errors say what is wrong with a column or an
+/// expression before that lock is asked for.
+pub fn install(
+    relation: u32,
+    old: &str,
+    new: &str,
+    up: Option<&str>,
+    down: Option<&str>,
+    on_conflict: &str,
+) -> Result<String> {
+    let table = Table::owned(relation)?;
+    let policy = Policy::named(on_conflict).ok_or_else(|| {
+        Fault::invalid(format!(
+            "on_conflict is new, raise or fill, not \"{on_conflict}\""
+        ))
+    })?;
+    let two_way = !old.is_empty();
+    if (policy == Policy::Fill && two_way) || (policy == Policy::Raise && !two_way) {
+        return Err(Fault::invalid(format!(
+            "on_conflict => '{on_conflict}' says nothing {}",
+            if two_way {
+                "of two columns"
+            } else {
+                "of one column"
+            }
+        ))
+        .hint("raise goes with an old and a new column, fill with a new one alone."));
+    }
+    if old == new {
+        return Err(Fault::invalid("old and new are the same column")
+            .hint("Give '' for the old column to fill one column from an expression."));
+    }
+    let new_number = table.column(relation, new)?;
+    let up = up
+        .map(|text| expression::check(relation, text, new_number))
+        .transpose()?;
+    let mut stored_down = None;
+    if two_way {
+        let old_number = table.column(relation, old)?;
+        stored_down = down
+            .map(|text| expression::check(relation, text, old_number))
+            .transpose()?;
+        for (missing, source, target) in [
+            (up.is_none(), old_number, new_number),
+            (stored_down.is_none(), new_number, old_number),
+        ] {
+            if missing {
+                subtransaction::rehearse(|| {
+                    Compiled::assignment(relation, source, target).map(drop)
+                })
+                .map_err(|fault| Fault {
+                    message: format!(
+                        "columns \"{old}\" and \"{new}\" of table {} cannot be copied as they are: {}",
+                        table.name, fault.message
+                    ),
+                    ..fault
+                })?;
+            }
+        }
+    } else if up.is_none() {
+        return Err(
+            Fault::invalid("without an old column the new one needs an expression")
+                .hint("Give up: the value of the column from the others of its row."),
+        );
+    } else if down.is_some() {
+        return Err(Fault::invalid(
+            "down has nothing to write without an old column",
+        ));
+    }
+    let name = trigger_name(old, new);
+    create(
+        relation,
+        &table,
+        &name,
+        &[
+            old,
+            new,
+            up.as_deref().unwrap_or(""),
+            stored_down.as_deref().unwrap_or(""),
+            on_conflict,
+        ],
+    )?;
+    warn_of_later_triggers(relation, &table, &name)?;
+    Ok(name)
+}
+
+fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Result<()> {
+    spi::run(
+        &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.name),
+        &[],
+    )?;
+    let existing: Option<Existing> = spi::first(
+        "SELECT t.tgname AS name FROM pg_catalog.pg_trigger t \
+         WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 \
+           AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) $2",
+        &[Arg::Oid(relation), Arg::Text(name)],
+    )?;
+    if existing.is_some() {
+        return Err(Fault::new(
+            state::DUPLICATE_OBJECT,
+            format!(
+                "table {} already has the sync trigger {}",
+                table.name,
+                spi::ident(name)
+            ),
+        )
+        .hint(format!(
+            "SELECT migrate.drop_sync_trigger({}, {}, {});",
+            spi::literal(&table.name),
+            spi::literal(arguments.first().unwrap_or(&"")),
+            spi::literal(arguments.get(1).unwrap_or(&"")),
+        )));
+    }
+    let trigger = spi::ident(name);
+    // Trailing arguments at their defaults say nothing.
+    let mut arguments = arguments;
+    while let [rest @ .., "" | "new"] = arguments
+        && rest.len() >= 2
+    {
+        arguments = rest;
+    }
+    let list: Vec<_> = arguments.iter().map(|text| spi::literal(text)).collect();
+    // Its transaction id is assigned here, after the lock was granted: see the room's first lines.
+    subtransaction::attempt(|| {
+        spi::run(
+            &format!(
+                "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW \
+                 EXECUTE FUNCTION migrate.sync_column_trigger({})",
+                table.name,
+                list.join(", ")
+            ),
+            &[],
+        )?;
+        // Or logical apply and session_replication_role = replica pass by it.
+        spi::run(
+            &format!("ALTER TABLE {} ENABLE ALWAYS TRIGGER {trigger}", table.name),
+            &[],
+        )
+    })?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Existing {
+    name: String,
+}
+
+/// A trigger that runs later may change the row behind the sync trigger's back.
+fn warn_of_later_triggers(relation: u32, table: &Table, name: &str) -> Result<()> {
+    let later: Vec<Existing> = spi::select(
+        "SELECT t.tgname AS name FROM pg_catalog.pg_trigger t \
+         WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 \
+           AND t.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 3 OPERATOR(pg_catalog.=) 3 \
+           AND t.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 20 OPERATOR(pg_catalog.<>) 0 \
+           AND NOT t.tgisinternal \
+           AND t.tgname::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.>) $2 \
+           AND t.tgname::pg_catalog.text NOT LIKE '~~pg\\_migrate\\_sync\\_%' \
+         ORDER BY t.tgname",
+        &[Arg::Oid(relation), Arg::Text(name)],
+    )?;
+    if let Some(first) = later.first() {
+        error::warning(
+            Fault::new(
+                "01000",
+                format!("trigger {} of table {} runs after the sync trigger", spi::ident(&first.name), table.name),
+            )
+            .detail("BEFORE triggers run in the order of their names: what it changes in the two columns is not synced.")
+            .hint(format!(
+                "ALTER TRIGGER {} ON {} RENAME TO …; to a name that sorts before ~~.",
+                spi::ident(&first.name),
+                table.name
+            )),
+        );
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Found {
+    oid: u32,
+    relation: u32,
+    name: String,
+}
+
+/// The sync triggers of these columns on the table and, by `partitions`, its partitions' clones.
+fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
+    spi::select(
+        "SELECT t.oid, t.tgrelid AS relation, t.tgname AS name \
+         FROM (WITH RECURSIVE tables AS ( \
+                   SELECT $1 AS oid \
+                   UNION ALL \
+                   SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
+                          JOIN tables ON i.inhparent OPERATOR(pg_catalog.=) tables.oid \
+                          JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid \
+                   WHERE $4 AND c.relispartition) \
+               SELECT oid FROM tables) tables \
+              JOIN pg_catalog.pg_trigger t ON t.tgrelid OPERATOR(pg_catalog.=) tables.oid, \
+              (SELECT pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding()) \
+                      OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea \
+                      OPERATOR(pg_catalog.||) \
+                      pg_catalog.convert_to($3, pg_catalog.getdatabaseencoding()) \
+                      OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea AS prefix) named \
+         WHERE t.tgfoid OPERATOR(pg_catalog.=) \
+               'migrate.sync_column_trigger()'::pg_catalog.regprocedure \
+           AND pg_catalog.substring(t.tgargs, 1, pg_catalog.length(named.prefix)) \
+               OPERATOR(pg_catalog.=) named.prefix",
+        &[
+            Arg::Oid(relation),
+            Arg::Text(old),
+            Arg::Text(new),
+            Arg::Bool(partitions),
+        ],
+    )
+}
+
+/// Takes the trigger off and gives its name. Takes ACCESS EXCLUSIVE for an instant.
+pub fn drop_trigger(relation: u32, old: &str, new: &str) -> Result<String> {
+    let table = Table::owned(relation)?;
+    let found = triggers(relation, old, new, false)?;
+    let Some(found) = found.first() else {
+        return Err(Fault::new(
+            state::UNDEFINED_OBJECT,
+            format!(
+                "table {} has no sync trigger for columns \"{old}\" and \"{new}\"",
+                table.name
+            ),
+        )
+        .hint(format!(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = {}::regclass;",
+            spi::literal(&table.name)
+        )));
+    };
+    spi::run(
+        &format!("DROP TRIGGER {} ON {}", spi::ident(&found.name), table.name),
+        &[],
+    )?;
+    Ok(found.name.clone())
+}
+
+/// The backfill of `new` is done: from now on a null in it was written on purpose. Cheap, and waits
+/// for no writer.
+pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
+    let table = Table::owned(relation)?;
+    let found = triggers(relation, old, new, true)?;
+    if found.is_empty() {
+        return Err(Fault::new(
+            state::UNDEFINED_OBJECT,
+            format!(
+                "table {} has no sync trigger for column \"{new}\"",
+                table.name
+            ),
+        ));
+    }
+    for one in found {
+        trigger::set_comment(one.relation, one.oid, FINISHED)?;
+    }
+    Ok(())
+}
+
+/// `~~pg_migrate_sync_old~new`, or a hash of both where that is too long or not plain.
+fn trigger_name(old: &str, new: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let name = format!("{PREFIX}{old}~{new}");
+    if name.len() <= LONGEST_NAME && old.chars().chain(new.chars()).all(plain) {
+        return name;
+    }
+    // FNV-1a, 64 bits: the same in every version.
+    let hash = old
+        .bytes()
+        .chain(std::iter::once(0))
+        .chain(new.bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{PREFIX}{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trigger_name;
+
+    #[test]
+    fn names_sort_last_and_tell_columns_apart() {
+        assert_eq!(trigger_name("a", "b"), "~~pg_migrate_sync_a~b");
+        assert_ne!(trigger_name("a_b", "c"), trigger_name("a", "b_c"));
+        assert_ne!(trigger_name("a~b", "c"), trigger_name("a", "b~c"));
+        assert!(trigger_name("", "b") > "~pg_migrate_touch_zzz".to_owned());
+    }
+
+    #[test]
+    fn long_names_are_hashed() {
+        let long = "x".repeat(63);
+        let name = trigger_name(&long, &long);
+        assert!(name.len() <= 63);
+        assert_ne!(name, trigger_name(&long, "y"));
+    }
+}

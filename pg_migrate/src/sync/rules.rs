@@ -1,0 +1,549 @@
+//! What becomes of a row: the rules of the sync trigger, and nothing of PostgreSQL.
+//!
+//! `old` and `new` are the two columns. One-way triggers have no old column: there, `new` follows
+//! the columns that its expression reads.
+
+/// What is known of the session that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Unknown,
+    Old,
+    New,
+}
+
+/// What to do when a statement gives both columns and they disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// The new column wins.
+    New,
+    Raise,
+    /// One-way only: the new column is never null, whoever writes it.
+    Fill,
+}
+
+impl Policy {
+    pub fn named(name: &str) -> Option<Policy> {
+        match name {
+            "new" => Some(Policy::New),
+            "raise" => Some(Policy::Raise),
+            "fill" => Some(Policy::Fill),
+            _ => None,
+        }
+    }
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The row as it stands.
+    Keep,
+    /// `new := up(row)`
+    DeriveNew,
+    /// `old := down(row)`
+    DeriveOld,
+    /// `new` as it was before the statement.
+    RestoreNew,
+    /// `old` as it was before the statement.
+    RestoreOld,
+    /// Nothing: the row stays as it was.
+    Skip,
+    /// An error: both sides were given and disagree.
+    Conflict,
+}
+
+/// What a rule may ask about a row. Each answer is computed when asked.
+pub trait Row {
+    fn old_is_null(&self) -> bool;
+    fn new_is_null(&self) -> bool;
+    /// `old` is what its column default gives.
+    fn old_is_default(&self) -> bool;
+    fn new_is_default(&self) -> bool;
+    /// Either side is what the other one gives: `new = up(row)` or `old = down(row)`.
+    fn agrees(&self) -> bool;
+
+    // Only for an UPDATE:
+
+    fn old_changed(&self) -> bool;
+    fn new_changed(&self) -> bool;
+    /// `new` was null before the statement.
+    fn new_was_null(&self) -> bool;
+    /// The statement's SET list names `new`.
+    fn new_assigned(&self) -> bool;
+    /// The statement's SET list names `new` alone.
+    fn only_new_assigned(&self) -> bool;
+    /// The version that is replaced was written before the trigger was there, and its backfill has
+    /// not ended: a null in `new` says nothing.
+    fn unfilled(&self) -> bool;
+    /// One-way: a column that `up` reads changed, and `new` was what `up` gave before.
+    fn follows(&self) -> bool;
+}
+
+pub fn insert(row: impl Row, two_way: bool, side: Side, policy: Policy) -> Verdict {
+    if !two_way {
+        return if row.new_is_null() {
+            Verdict::DeriveNew
+        } else {
+            Verdict::Keep
+        };
+    }
+    match side {
+        Side::Old => return Verdict::DeriveNew,
+        Side::New => return Verdict::DeriveOld,
+        Side::Unknown => {}
+    }
+    if row.new_is_null() {
+        return Verdict::DeriveNew;
+    }
+    if row.old_is_null() {
+        return Verdict::DeriveOld;
+    }
+    if row.agrees() {
+        Verdict::Keep
+    } else if row.new_is_default() {
+        Verdict::DeriveNew
+    } else if policy == Policy::Raise && !row.old_is_default() {
+        Verdict::Conflict
+    } else {
+        Verdict::DeriveOld
+    }
+}
+
+pub fn update(row: impl Row, two_way: bool, side: Side, policy: Policy) -> Verdict {
+    if two_way {
+        both(row, side, policy)
+    } else {
+        one_way(row, policy)
+    }
+}
+
+fn both(row: impl Row, side: Side, policy: Policy) -> Verdict {
+    let (old_changed, new_changed) = (row.old_changed(), row.new_changed());
+    // A null that is there because nothing was written yet is not a value to carry to the old
+    // side, even if a statement writes it back (`SET new = lower(new)`, an ORM that saves every
+    // column). Only a session that says it knows the new side is taken at its word.
+    let unfilled = || !new_changed && row.new_is_null() && row.unfilled();
+    match side {
+        Side::Old if old_changed || unfilled() => Verdict::DeriveNew,
+        Side::Old if new_changed => Verdict::RestoreNew,
+        Side::New if new_changed => Verdict::DeriveOld,
+        Side::New if unfilled() => {
+            if row.new_assigned() {
+                Verdict::DeriveOld
+            } else {
+                Verdict::DeriveNew
+            }
+        }
+        Side::New if old_changed => Verdict::RestoreOld,
+        Side::Old | Side::New => Verdict::Keep,
+        Side::Unknown => match (old_changed, new_changed) {
+            (true, false) => Verdict::DeriveNew,
+            (false, true) => Verdict::DeriveOld,
+            (false, false) if unfilled() => Verdict::DeriveNew,
+            (false, false) => Verdict::Keep,
+            (true, true) if row.agrees() => Verdict::Keep,
+            (true, true) if policy == Policy::Raise => Verdict::Conflict,
+            (true, true) => Verdict::DeriveOld,
+        },
+    }
+}
+
+fn one_way(row: impl Row, policy: Policy) -> Verdict {
+    if row.new_is_null() && policy == Policy::Fill {
+        return Verdict::DeriveNew;
+    }
+    if policy == Policy::Fill || row.new_changed() {
+        return Verdict::Keep;
+    }
+    if (row.new_is_null() && row.unfilled()) || row.follows() {
+        Verdict::DeriveNew
+    } else {
+        Verdict::Keep
+    }
+}
+
+/// The rule for the backfill's own UPDATE of `new`: the old side is never touched, and a null that
+/// was written on purpose is no gap.
+pub fn backfill(row: impl Row, two_way: bool, policy: Policy) -> Verdict {
+    let leave = || {
+        if row.only_new_assigned() {
+            Verdict::Skip
+        } else {
+            Verdict::RestoreNew
+        }
+    };
+    let (old_changed, new_changed) = (two_way && row.old_changed(), row.new_changed());
+    if !new_changed && !old_changed {
+        return if row.new_is_null() {
+            leave()
+        } else {
+            Verdict::Keep
+        };
+    }
+    if row.new_was_null() && policy != Policy::Fill && !row.unfilled() {
+        return leave();
+    }
+    if old_changed {
+        // Another trigger changed it under the backfill's hands.
+        Verdict::DeriveNew
+    } else {
+        Verdict::Keep
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row as plain answers; `agrees` false unless said.
+    #[derive(Clone, Copy, Default)]
+    struct Facts {
+        old_null: bool,
+        new_null: bool,
+        old_default: bool,
+        new_default: bool,
+        agrees: bool,
+        old_changed: bool,
+        new_changed: bool,
+        new_was_null: bool,
+        new_assigned: bool,
+        other_assigned: bool,
+        unfilled: bool,
+        follows: bool,
+    }
+
+    impl Row for Facts {
+        fn old_is_null(&self) -> bool {
+            self.old_null
+        }
+        fn new_is_null(&self) -> bool {
+            self.new_null
+        }
+        fn old_is_default(&self) -> bool {
+            self.old_default
+        }
+        fn new_is_default(&self) -> bool {
+            self.new_default
+        }
+        fn agrees(&self) -> bool {
+            self.agrees
+        }
+        fn old_changed(&self) -> bool {
+            self.old_changed
+        }
+        fn new_changed(&self) -> bool {
+            self.new_changed
+        }
+        fn new_was_null(&self) -> bool {
+            self.new_was_null
+        }
+        fn new_assigned(&self) -> bool {
+            self.new_assigned
+        }
+        fn only_new_assigned(&self) -> bool {
+            self.new_assigned && !self.other_assigned
+        }
+        fn unfilled(&self) -> bool {
+            self.unfilled
+        }
+        fn follows(&self) -> bool {
+            self.follows
+        }
+    }
+
+    const ROW: Facts = Facts {
+        old_null: false,
+        new_null: false,
+        old_default: false,
+        new_default: false,
+        agrees: false,
+        old_changed: false,
+        new_changed: false,
+        new_was_null: false,
+        new_assigned: false,
+        other_assigned: false,
+        unfilled: false,
+        follows: false,
+    };
+
+    fn inserted(row: Facts) -> Verdict {
+        insert(row, true, Side::Unknown, Policy::New)
+    }
+
+    fn updated(row: Facts) -> Verdict {
+        update(row, true, Side::Unknown, Policy::New)
+    }
+
+    #[test]
+    fn an_insert_that_gives_one_side_has_the_other_derived() {
+        let old_only = Facts {
+            new_null: true,
+            ..ROW
+        };
+        let new_only = Facts {
+            old_null: true,
+            ..ROW
+        };
+        assert_eq!(inserted(old_only), Verdict::DeriveNew);
+        assert_eq!(inserted(new_only), Verdict::DeriveOld);
+    }
+
+    #[test]
+    fn an_insert_that_gives_both_keeps_new_unless_it_is_its_default() {
+        let default_new = Facts {
+            new_default: true,
+            ..ROW
+        };
+        let both_default = Facts {
+            old_default: true,
+            ..default_new
+        };
+        assert_eq!(inserted(ROW), Verdict::DeriveOld);
+        assert_eq!(inserted(default_new), Verdict::DeriveNew);
+        assert_eq!(inserted(both_default), Verdict::DeriveNew);
+        assert_eq!(
+            inserted(Facts {
+                agrees: true,
+                ..default_new
+            }),
+            Verdict::Keep
+        );
+    }
+
+    #[test]
+    fn raise_spares_a_column_default() {
+        let raise = |row| insert(row, true, Side::Unknown, Policy::Raise);
+        assert_eq!(raise(ROW), Verdict::Conflict);
+        assert_eq!(
+            raise(Facts {
+                old_default: true,
+                ..ROW
+            }),
+            Verdict::DeriveOld
+        );
+        assert_eq!(
+            raise(Facts {
+                new_default: true,
+                ..ROW
+            }),
+            Verdict::DeriveNew
+        );
+    }
+
+    #[test]
+    fn an_update_of_one_side_derives_the_other() {
+        assert_eq!(
+            updated(Facts {
+                old_changed: true,
+                ..ROW
+            }),
+            Verdict::DeriveNew
+        );
+        assert_eq!(
+            updated(Facts {
+                new_changed: true,
+                ..ROW
+            }),
+            Verdict::DeriveOld
+        );
+        assert_eq!(updated(ROW), Verdict::Keep);
+    }
+
+    #[test]
+    fn an_update_of_both_follows_the_policy() {
+        let row = Facts {
+            old_changed: true,
+            new_changed: true,
+            ..ROW
+        };
+        assert_eq!(updated(row), Verdict::DeriveOld);
+        assert_eq!(
+            update(row, true, Side::Unknown, Policy::Raise),
+            Verdict::Conflict
+        );
+        assert_eq!(
+            updated(Facts {
+                agrees: true,
+                ..row
+            }),
+            Verdict::Keep
+        );
+    }
+
+    #[test]
+    fn an_unfilled_new_never_maps_back() {
+        let gap = Facts {
+            new_null: true,
+            new_was_null: true,
+            unfilled: true,
+            ..ROW
+        };
+        let written_back = Facts {
+            new_assigned: true,
+            ..gap
+        };
+        for row in [gap, written_back] {
+            for side in [Side::Unknown, Side::Old] {
+                assert_eq!(update(row, true, side, Policy::New), Verdict::DeriveNew);
+            }
+        }
+        assert_eq!(
+            update(gap, true, Side::New, Policy::New),
+            Verdict::DeriveNew
+        );
+    }
+
+    #[test]
+    fn null_on_purpose_stays() {
+        let on_purpose = Facts {
+            new_null: true,
+            new_was_null: true,
+            ..ROW
+        };
+        assert_eq!(updated(on_purpose), Verdict::Keep);
+        let set_now = Facts {
+            new_changed: true,
+            new_null: true,
+            ..ROW
+        };
+        assert_eq!(updated(set_now), Verdict::DeriveOld);
+        let by_the_backfill = Facts {
+            new_was_null: true,
+            new_changed: true,
+            new_assigned: true,
+            ..ROW
+        };
+        assert_eq!(backfill(by_the_backfill, true, Policy::New), Verdict::Skip);
+        let along = Facts {
+            other_assigned: true,
+            ..by_the_backfill
+        };
+        assert_eq!(backfill(along, true, Policy::New), Verdict::RestoreNew);
+    }
+
+    #[test]
+    fn a_known_side_is_the_one_written() {
+        let row = Facts {
+            old_changed: true,
+            new_changed: true,
+            ..ROW
+        };
+        let on = |side, row| update(row, true, side, Policy::Raise);
+        assert_eq!(on(Side::Old, row), Verdict::DeriveNew);
+        assert_eq!(on(Side::New, row), Verdict::DeriveOld);
+        assert_eq!(
+            on(
+                Side::Old,
+                Facts {
+                    new_changed: true,
+                    ..ROW
+                }
+            ),
+            Verdict::RestoreNew
+        );
+        assert_eq!(
+            on(
+                Side::New,
+                Facts {
+                    old_changed: true,
+                    ..ROW
+                }
+            ),
+            Verdict::RestoreOld
+        );
+        assert_eq!(on(Side::Old, ROW), Verdict::Keep);
+        assert_eq!(
+            insert(ROW, true, Side::Old, Policy::Raise),
+            Verdict::DeriveNew
+        );
+        assert_eq!(
+            insert(ROW, true, Side::New, Policy::Raise),
+            Verdict::DeriveOld
+        );
+    }
+
+    #[test]
+    fn the_backfill_never_touches_old() {
+        for bits in 0..1u32 << 12 {
+            let bit = |n: u32| bits >> n & 1 == 1;
+            let row = Facts {
+                old_null: bit(0),
+                new_null: bit(1),
+                old_default: bit(2),
+                new_default: bit(3),
+                agrees: bit(4),
+                old_changed: bit(5),
+                new_changed: bit(6),
+                new_was_null: bit(7),
+                new_assigned: bit(8),
+                other_assigned: bit(9),
+                unfilled: bit(10),
+                follows: bit(11),
+            };
+            for (two_way, policy) in [
+                (true, Policy::New),
+                (true, Policy::Raise),
+                (false, Policy::Fill),
+            ] {
+                let verdict = backfill(row, two_way, policy);
+                assert!(!matches!(
+                    verdict,
+                    Verdict::DeriveOld | Verdict::RestoreOld | Verdict::Conflict
+                ));
+            }
+        }
+    }
+
+    #[test]
+    fn one_way_follows_until_it_is_written() {
+        let one = |row| update(row, false, Side::Unknown, Policy::New);
+        assert_eq!(
+            one(Facts {
+                follows: true,
+                ..ROW
+            }),
+            Verdict::DeriveNew
+        );
+        assert_eq!(
+            one(Facts {
+                follows: true,
+                new_changed: true,
+                ..ROW
+            }),
+            Verdict::Keep
+        );
+        assert_eq!(
+            one(Facts {
+                new_null: true,
+                unfilled: true,
+                ..ROW
+            }),
+            Verdict::DeriveNew
+        );
+        assert_eq!(
+            one(Facts {
+                new_null: true,
+                ..ROW
+            }),
+            Verdict::Keep
+        );
+    }
+
+    #[test]
+    fn fill_leaves_no_null() {
+        let null = Facts {
+            new_null: true,
+            new_changed: true,
+            ..ROW
+        };
+        assert_eq!(
+            update(null, false, Side::Unknown, Policy::Fill),
+            Verdict::DeriveNew
+        );
+        let filled = Facts {
+            new_was_null: true,
+            new_changed: true,
+            ..ROW
+        };
+        assert_eq!(backfill(filled, false, Policy::Fill), Verdict::Keep);
+    }
+}

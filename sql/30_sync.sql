@@ -1,0 +1,10 @@
+-- The trigger functions. They do nothing but compute the row that is written: safe for everyone.
+
+CREATE FUNCTION migrate.sync_column_trigger() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'pg_migrate_sync_column';
+
+CREATE FUNCTION migrate.touch_column() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'pg_migrate_touch_column';
+
+-- Applications fire the triggers without any right in the schema; whoever creates one needs EXECUTE.
+GRANT EXECUTE ON FUNCTION migrate.sync_column_trigger(), migrate.touch_column() TO PUBLIC;
