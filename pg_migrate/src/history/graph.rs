@@ -44,10 +44,6 @@ impl Graph {
         }
     }
 
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
     pub fn node(&self, revision: &str) -> Option<&Node> {
         self.number.get(revision).map(|at| &self.nodes[*at])
     }

@@ -115,7 +115,7 @@ mod tests {
 
     fn sample() -> Graph {
         let mut nodes = graph(&["a : applied", "b < a # side ~ a : expanded"])
-            .nodes()
+            .nodes
             .to_vec();
         nodes[1].message = Some("say \"hi\"\n<b> & `x` \\".to_owned());
         Graph::new(nodes)

@@ -94,8 +94,8 @@ impl Dice {
             nodes.push(made);
         }
         // Registered in another order than they stand.
-        for at in 0..nodes.len() {
-            nodes[at].ordinal = self.below(1000) as i64;
+        for node in &mut nodes {
+            node.ordinal = self.below(1000) as i64;
         }
         Graph::new(nodes)
     }

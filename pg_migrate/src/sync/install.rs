@@ -24,7 +24,7 @@ impl Table {
     fn find(relation: u32) -> Result<Table> {
         let table: Option<Table> = spi::first(
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, \
-                    c.relkind::pg_catalog.text AS kind, c.relowner AS owner \
+                    c.relkind::pg_catalog.text AS kind, c.relowner::pg_catalog.int8 AS owner \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
                   ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
              WHERE c.oid OPERATOR(pg_catalog.=) $1",
@@ -267,7 +267,7 @@ struct Found {
 /// The sync triggers of these columns on the table and, by `partitions`, its partitions' clones.
 fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
     spi::select(
-        "SELECT t.oid, t.tgrelid AS relation, t.tgname AS name \
+        "SELECT t.oid::pg_catalog.int8 AS oid, t.tgrelid::pg_catalog.int8 AS relation, t.tgname AS name \
          FROM (WITH RECURSIVE tables AS ( \
                    SELECT $1 AS oid \
                    UNION ALL \

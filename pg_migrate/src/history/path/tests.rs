@@ -177,7 +177,7 @@ fn in_any_graph_paths_are_complete_and_in_order() {
         let graph = dice.graph(1 + round % 17);
         let all = graph.upgrade_path("heads").unwrap();
         assert_ordered(&graph, &all);
-        for node in graph.nodes() {
+        for node in &graph.nodes {
             assert_eq!(all.contains(&node.revision), node.state.upgradable());
             let id = node.revision.as_str();
 
@@ -185,7 +185,7 @@ fn in_any_graph_paths_are_complete_and_in_order() {
             assert_ordered(&graph, &up);
             let mut way = graph.ancestors(id);
             way.insert(id.to_owned());
-            for other in graph.nodes() {
+            for other in &graph.nodes {
                 let expected = way.contains(&other.revision) && other.state.upgradable();
                 assert_eq!(up.contains(&other.revision), expected);
             }
@@ -198,7 +198,7 @@ fn in_any_graph_paths_are_complete_and_in_order() {
                 continue;
             }
             let mut down = down.unwrap();
-            for other in graph.nodes() {
+            for other in &graph.nodes {
                 let expected = after.contains(&other.revision) && other.state.begun();
                 assert_eq!(down.contains(&other.revision), expected);
             }
@@ -212,7 +212,7 @@ fn in_any_graph_paths_are_complete_and_in_order() {
 fn in_any_graph_down_undoes_up() {
     let mut dice = Dice(11);
     for round in 0..200 {
-        let mut nodes = dice.graph(1 + round % 13).nodes().to_vec();
+        let mut nodes = dice.graph(1 + round % 13).nodes.to_vec();
         for node in &mut nodes {
             node.state = State::Pending;
         }
