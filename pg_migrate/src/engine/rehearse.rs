@@ -62,10 +62,8 @@ fn rehearsal() -> Caller {
 
 /// The target of a downgrade that takes back just this revision.
 fn above(revision: &Revision) -> Result<String> {
-    let graph = register::graph()?;
-    if graph.descendants(&revision.revision).is_empty() {
-        let parents = graph.resolve(&revision.revision)?.down_revision.clone();
-        return Ok(parents.first().cloned().unwrap_or_else(|| "base".to_owned()));
+    if register::graph()?.descendants(&revision.revision).is_empty() {
+        return Ok(format!("{}@-1", revision.revision));
     }
     Err(Fault::wrong_state(format!("other migrations follow \"{}\"", revision.revision))
         .hint("Rehearse the last one of its branch."))
