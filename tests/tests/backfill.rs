@@ -295,3 +295,28 @@ fn what_a_user_should_know_is_told() {
     let said = db.notices("SELECT migrate.backfill('t', 'id = n', 'n > 0')").join("\n");
     assert!(said.contains("part of a key") && said.contains("audit"), "{said}");
 }
+
+#[test]
+fn a_migration_does_not_pass_over_rows_it_could_not_fill() {
+    let db = cluster().database();
+    table(&db);
+    db.run("UPDATE t SET n = 1; UPDATE t SET n = 0 WHERE id IN (5, 500); ALTER TABLE t ADD m int");
+    db.run(r#"SELECT migrate.apply('{"revision": "1", "operations": [
+        {"backfill": {"table": "t", "set": {"m": "10 / n"}, "where": "m IS NULL"}}]}')"#);
+    for turn in ["upgrade", "upgrade again", "repair"] {
+        if turn == "repair" {
+            db.run("SELECT migrate.repair('1', 'retry')");
+        }
+        let failure = db.error("CALL migrate.upgrade()");
+        assert!(failure.message.contains("2 rows of public.t could not be filled"), "{turn}: {failure:?}");
+        assert!(failure.detail.contains("{\"id\": 5"), "{turn}: {failure:?}");
+        assert!(failure.hint.contains("migrate.repair('1', 'retry')"), "{turn}: {failure:?}");
+        assert_eq!(db.rows("SELECT state FROM migrate.steps"), [["failed"]], "{turn}");
+    }
+    assert_eq!(db.one::<i64>("SELECT count(m) FROM t"), ROWS - 2);
+    db.run("UPDATE t SET n = 1 WHERE n = 0");
+    db.run("CALL migrate.upgrade()");
+    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"), ROWS);
+    assert_eq!(db.rows("SELECT state FROM migrate.steps"), [["done"]]);
+    assert_eq!(db.one::<i64>("SELECT count(*) FROM migrate.quarantine"), 0);
+}
