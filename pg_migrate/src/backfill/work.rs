@@ -15,7 +15,8 @@ const PIECES: i64 = 16;
 const SMALLEST_PIECE: i64 = 1024;
 /// Longest wait for the table's lock, which only a VACUUM FULL or its like can hold for long.
 const TABLE_WAIT: &str = "500ms";
-/// From pass 2 on, more than half as many rows as in the pass before are no coincidence.
+/// When pass 2 finds as good as every row again that pass 1 has filled, and they are more than this,
+/// it is not the writers' doing.
 const MANY_ROWS: i64 = 1000;
 
 /// What a batch came to.
@@ -382,7 +383,7 @@ pub fn unsupported(leaf: &storage::Leaf) -> Fault {
 }
 
 fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
-    let many = job.pass > 1 && rows > MANY_ROWS && rows > job.previous_rows / 2;
+    let many = job.pass == 2 && rows > MANY_ROWS && rows > job.previous_rows / 10 * 9;
     if many || job.pass >= MOST_PASSES {
         return Err(Fault::wrong_state(format!(
             "the backfill of {} does not come to an end",

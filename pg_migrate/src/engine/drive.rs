@@ -125,8 +125,7 @@ fn look(
     }
     let loose = scope.revisions.as_ref().is_none_or(Vec::is_empty);
     if loose && let Some(job) = backfill::next_job()? {
-        let batch = subtransaction::attempt(|| backfill::batch(job));
-        let batch = match batch {
+        let batch = match backfill::batch(job) {
             Ok(batch) => batch,
             Err(fault) if interrupted(&fault) => return Err(fault),
             Err(fault) => {
@@ -272,15 +271,22 @@ pub fn batch(
             }
         }
     };
-    if ledger::job_done(job)? {
+    if step.state == "failed" {
+        // Asked for again: rows that could not be filled are tried once more.
+        backfill::retry(step)?;
+        ledger::begin_step(step)?;
+        transactions.commit();
+    }
+    if ledger::job_done(job).map_err(|fault| run::at_step(fault, step))? {
         filled(revision, step)?;
         transactions.commit();
         return Ok(Progress::Done);
     }
     loop {
-        let batch = subtransaction::attempt(|| backfill::batch(job))
-            .map_err(|fault| run::at_step(fault, step))?;
+        // No subtransaction around it: that a job has failed is kept with the error.
+        let batch = backfill::batch(job).map_err(|fault| run::at_step(fault, step))?;
         if batch.done {
+            ledger::job_done(job).map_err(|fault| run::at_step(fault, step))?;
             filled(revision, step)?;
         }
         transactions.commit();

@@ -2,6 +2,7 @@
 
 use super::context::Transactions;
 use super::{settings, start};
+use crate::backfill;
 use crate::catalog;
 use crate::document::{self, Defaults, Document};
 use crate::fault::{Fault, Result, state};
@@ -233,6 +234,7 @@ pub fn repair(word: &str, action: &str) -> Result<String> {
     let done = match action {
         "retry" => {
             let step = failed.ok_or_else(needs_failed)?;
+            backfill::retry(&step)?;
             ledger::set_step(&step, "queued", None)?;
             ledger::request(id)?;
             format!("step {} of migration \"{id}\" is queued again", step.step)

@@ -40,16 +40,16 @@ pub use backfill::{
 };
 pub use event::{Event, event};
 pub use range::{
-    Moved, Range, Standing, claim, clear_quarantine, covered, first_quarantined, insert_ranges,
-    move_range, quarantine, quarantined, quarantined_rows, set_stale, standing,
+    Moved, Range, claim, clear_quarantine, covered, first_quarantined, insert_ranges, move_range,
+    quarantine, quarantined, quarantined_rows, set_stale, standing,
 };
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
     revision, revisions_in_flight, set_state, store_plan,
 };
 pub use step::{
-    StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step, steps,
-    steps_done,
+    StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step,
+    steps, steps_done,
 };
 pub use worker::{
     WorkerRow, finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker,

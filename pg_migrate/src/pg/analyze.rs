@@ -86,7 +86,13 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
         let entry = (*(*(*query).targetList).elements)
             .ptr_value
             .cast::<pg_sys::TargetEntry>();
-        let source = pg_sys::exprType((*entry).expr.cast());
+        // SELECT turns an untyped literal into text; in an assignment it takes the column's type.
+        let bare =
+            raw_target(select).is_some_and(|node| (*node).type_ == pg_sys::NodeTag::T_A_Const);
+        let source = match pg_sys::exprType((*entry).expr.cast()) {
+            pg_sys::TEXTOID if bare => pg_sys::UNKNOWNOID,
+            source => source,
+        };
         if let Some(target) = target {
             let (oid, _) = resolve_type(target)?;
             let mut from = source;
@@ -113,6 +119,16 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
             volatile: pg_sys::contain_volatile_functions(query.cast()),
             columns: columns(query),
         })
+    }
+}
+
+/// The raw expression of a SELECT's first column.
+unsafe fn raw_target(select: *mut pg_sys::SelectStmt) -> Option<*mut pg_sys::Node> {
+    // SAFETY: a raw parse tree whose target list has one entry; a SELECT's targets are ResTargets.
+    unsafe {
+        let list = (*select).targetList;
+        (length(list) == 1)
+            .then(|| (*(*(*list).elements).ptr_value.cast::<pg_sys::ResTarget>()).val)
     }
 }
 
@@ -165,7 +181,7 @@ fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
     let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1i32);
     // SAFETY: the string outlives the call; errors unwind.
     unsafe {
-        #[cfg(any(feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, false);
         #[cfg(not(feature = "pg15"))]
         pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, std::ptr::null_mut());
