@@ -22,19 +22,26 @@ fn keep_in_sync(db: &Db) {
 }
 
 fn copy(db: &Db, target_ms: i32) -> i64 {
-    db.one(&format!("SELECT migrate.backfill('t', 'b = a', 'b IS NULL AND a IS NOT NULL', {target_ms})"))
+    db.one(&format!(
+        "SELECT migrate.backfill('t', 'b = a', 'b IS NULL AND a IS NOT NULL', {target_ms})"
+    ))
 }
 
 /// A job that would show any row done twice or not at all.
 fn count_up(db: &Db, target_ms: i32) -> i64 {
-    db.one(&format!("SELECT migrate.backfill('t', 'n = n + 1, ok = true', 'ok IS NULL', {target_ms})"))
+    db.one(&format!(
+        "SELECT migrate.backfill('t', 'n = n + 1, ok = true', 'ok IS NULL', {target_ms})"
+    ))
 }
 
 #[track_caller]
 fn counted_once(db: &Db) {
     let wrong = db.rows("SELECT n, ok, count(*) FROM t WHERE n <> 1 OR ok IS NULL GROUP BY 1, 2");
     assert!(wrong.is_empty(), "n, ok, rows: {wrong:?}");
-    assert_eq!(db.rows("SELECT state, rows_updated FROM migrate.progress"), [["done".to_owned(), ROWS.to_string()]]);
+    assert_eq!(
+        db.rows("SELECT state, rows_updated FROM migrate.progress"),
+        [["done".to_owned(), ROWS.to_string()]]
+    );
 }
 
 fn unfilled(db: &Db) -> i64 {
@@ -52,10 +59,16 @@ fn until_idle(db: &Db, job: i64) -> Duration {
     let mut quiet = 0;
     while quiet < 3 {
         let begun = Instant::now();
-        let sql = format!("SELECT rows_updated, blocks_done = blocks_total FROM migrate.backfill_batch({job})");
+        let sql = format!(
+            "SELECT rows_updated, blocks_done = blocks_total FROM migrate.backfill_batch({job})"
+        );
         let row = client.query_one(&sql, &[]).unwrap();
         longest = longest.max(begun.elapsed());
-        quiet = if row.get::<_, i64>(0) == 0 && row.get::<_, bool>(1) { quiet + 1 } else { 0 };
+        quiet = if row.get::<_, i64>(0) == 0 && row.get::<_, bool>(1) {
+            quiet + 1
+        } else {
+            0
+        };
     }
     longest
 }
@@ -139,8 +152,12 @@ fn a_batch_rolled_back_by_its_caller_never_was() {
     let before = db.rows("SELECT rows_updated FROM migrate.progress");
     db.run("BEGIN; SELECT migrate.backfill_batch(); SELECT migrate.backfill_batch(); ROLLBACK");
     assert_eq!(db.rows("SELECT rows_updated FROM migrate.progress"), before);
-    let failure = db.error("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT migrate.backfill_batch()");
-    assert!(failure.message.contains("READ COMMITTED") && !failure.hint.is_empty(), "{failure:?}");
+    let failure =
+        db.error("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT migrate.backfill_batch()");
+    assert!(
+        failure.message.contains("READ COMMITTED") && !failure.hint.is_empty(),
+        "{failure:?}"
+    );
     let failure = db.error(&format!("BEGIN; CALL migrate.run_backfill({id}); COMMIT"));
     assert_eq!(failure.sqlstate, "25001", "{failure:?}");
     finish(&db, id);
@@ -162,11 +179,19 @@ fn locked_rows_are_passed_over_and_visited_again() {
     assert!(longest < Duration::from_millis(1500), "{longest:?}");
     let left = db.rows("SELECT id FROM t WHERE b IS NULL ORDER BY id");
     assert_eq!(left.len(), 21, "{left:?}");
-    assert!(db.one::<String>("SELECT throttle FROM migrate.progress").contains("locked"));
+    assert!(
+        db.one::<String>("SELECT throttle FROM migrate.progress")
+            .contains("locked")
+    );
     locker.batch_execute("ROLLBACK").unwrap();
     finish(&db, id);
     assert_eq!(unfilled(&db), 0);
-    assert_eq!(db.rows("SELECT kind FROM migrate.backfill_range WHERE kind = 'verify'").len(), 0, "one pass was to be enough");
+    assert_eq!(
+        db.rows("SELECT kind FROM migrate.backfill_range WHERE kind = 'verify'")
+            .len(),
+        0,
+        "one pass was to be enough"
+    );
 }
 
 /// A write that was under way when the batch came must win, with the value derived from it.
@@ -177,12 +202,17 @@ fn a_write_under_way_is_never_overwritten() {
     keep_in_sync(&db);
     let id = copy(&db, 50);
     let mut writer = db.connect();
-    writer.batch_execute("BEGIN; UPDATE t SET a = 'written' WHERE id % 500 = 0").unwrap();
+    writer
+        .batch_execute("BEGIN; UPDATE t SET a = 'written' WHERE id % 500 = 0")
+        .unwrap();
     until_idle(&db, id);
     writer.batch_execute("COMMIT").unwrap();
     finish(&db, id);
     assert_eq!(unfilled(&db), 0);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE a = 'written' AND b = 'written'"), ROWS / 500);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE a = 'written' AND b = 'written'"),
+        ROWS / 500
+    );
 }
 
 /// Rows move behind the cursor, and no trigger fills them: only the look at the end finds them.
@@ -212,8 +242,14 @@ fn a_verification_leaves_out_what_is_quarantined() {
     db.run("UPDATE t SET n = 1; UPDATE t SET n = 0 WHERE id = 10; ALTER TABLE t ADD m int");
     let id = db.one::<i64>("SELECT migrate.backfill('t', 'm = 10 / n')");
     finish(&db, id);
-    assert_eq!(db.rows("SELECT state, pass, quarantined FROM migrate.progress"), [["done", "1", "1"]]);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"), ROWS - 1);
+    assert_eq!(
+        db.rows("SELECT state, pass, quarantined FROM migrate.progress"),
+        [["done", "1", "1"]]
+    );
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"),
+        ROWS - 1
+    );
 }
 
 /// VACUUM FULL, CLUSTER and their like put every row elsewhere.
@@ -246,7 +282,10 @@ fn a_rewrite_by_alter_table_begins_the_table_again() {
     }
     db.run("DELETE FROM t WHERE id % 10 = 0; ALTER TABLE t ALTER n TYPE bigint");
     finish(&db, id);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE n = 1 AND ok"), ROWS / 10 * 9);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE n = 1 AND ok"),
+        ROWS / 10 * 9
+    );
 }
 
 #[test]
@@ -275,7 +314,10 @@ fn rewrites_and_truncation_while_several_work() {
     db.run(&format!("SELECT migrate.backfill_batch({id})"));
     db.run("TRUNCATE t; INSERT INTO t (id, a) SELECT i, 'w' || i FROM generate_series(1, 500) i");
     finish(&db, id);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE pad = upper(a) AND b = a"), 500);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE pad = upper(a) AND b = a"),
+        500
+    );
 }
 
 /// Writers that know nothing of the new column; after the last of them a pass settles all.
@@ -294,7 +336,9 @@ fn writers_all_along_without_a_trigger() {
                 while !stop.load(Ordering::Relaxed) {
                     turn += 1;
                     let key = (turn * 7919 + writer) % 20_000 + 1;
-                    let sql = format!("UPDATE t SET a = 'w{writer}-{turn}', pad = pad || 'z' WHERE id = {key}");
+                    let sql = format!(
+                        "UPDATE t SET a = 'w{writer}-{turn}', pad = pad || 'z' WHERE id = {key}"
+                    );
                     client.batch_execute(&sql).unwrap();
                 }
             });
@@ -322,7 +366,11 @@ fn a_batch_reads_no_more_than_its_blocks() {
     finish(&db, id);
     db.run("SELECT pg_stat_force_next_flush()");
     thread::sleep(Duration::from_millis(100));
-    assert_eq!(db.one::<i64>(scans), before, "a window is to be read by a TID Range Scan");
+    assert_eq!(
+        db.one::<i64>(scans),
+        before,
+        "a window is to be read by a TID Range Scan"
+    );
     assert_eq!(unfilled(&db), 0);
 }
 
@@ -334,8 +382,16 @@ fn rows_can_be_referred_to_while_a_batch_holds_them() {
     db.run("CREATE TABLE child (t int REFERENCES t)");
     copy(&db, 200);
     let mut batch = db.connect();
-    batch.batch_execute("BEGIN; SELECT migrate.backfill_batch()").unwrap();
-    assert!(batch.query_one("SELECT count(b) FROM t WHERE id <= 10", &[]).unwrap().get::<_, i64>(0) == 10);
+    batch
+        .batch_execute("BEGIN; SELECT migrate.backfill_batch()")
+        .unwrap();
+    assert!(
+        batch
+            .query_one("SELECT count(b) FROM t WHERE id <= 10", &[])
+            .unwrap()
+            .get::<_, i64>(0)
+            == 10
+    );
     db.run("SET lock_timeout = '200ms'; INSERT INTO child SELECT generate_series(1, 10)");
     batch.batch_execute("COMMIT").unwrap();
 }
@@ -347,11 +403,16 @@ fn a_lock_on_the_table_is_reported_not_waited_for() {
     let id = copy(&db, 5);
     db.run("SELECT migrate.backfill_batch()");
     let mut holder = db.connect();
-    holder.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").unwrap();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     let begun = Instant::now();
     db.run("SELECT migrate.backfill_batch()");
     assert!(begun.elapsed() < Duration::from_secs(3));
-    assert_eq!(db.one::<String>("SELECT throttle FROM migrate.progress"), "waiting for a lock on public.t");
+    assert_eq!(
+        db.one::<String>("SELECT throttle FROM migrate.progress"),
+        "waiting for a lock on public.t"
+    );
     holder.batch_execute("COMMIT").unwrap();
     finish(&db, id);
     assert_eq!(unfilled(&db), 0);

@@ -123,9 +123,9 @@ pub fn steps(revision: &str, direction: &str) -> Result<Vec<StepRow>> {
 
 /// The first step of the phases up to `phase` that is not done.
 pub fn next_step(revision: &str, direction: &str, phase: Phase) -> Result<Option<StepRow>> {
-    Ok(steps(revision, direction)?.into_iter().find(|step| {
-        step.phase <= phase && !step.is_over()
-    }))
+    Ok(steps(revision, direction)?
+        .into_iter()
+        .find(|step| step.phase <= phase && !step.is_over()))
 }
 
 /// Steps that were done or at least begun, last first.

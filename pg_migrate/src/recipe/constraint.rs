@@ -238,7 +238,11 @@ impl Planner<'_> {
                 format!(
                     "({}){}",
                     idents(&op.columns),
-                    if op.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" }
+                    if op.nulls_not_distinct {
+                        " NULLS NOT DISTINCT"
+                    } else {
+                        ""
+                    }
                 ),
                 deferral(op.deferrable, op.initially_deferred).to_owned(),
             ),
@@ -374,7 +378,10 @@ fn index_of(definition: &str) -> (String, String) {
             ')' if !quoted => depth -= 1,
             _ if letter.is_whitespace() && !quoted && depth == 0 => {
                 let deferral = [&["DEFERRABLE"][..], &["NOT", "DEFERRABLE"], &["INITIALLY"]];
-                if deferral.iter().any(|start| words(&rest[at..], start).is_some()) {
+                if deferral
+                    .iter()
+                    .any(|start| words(&rest[at..], start).is_some())
+                {
                     cut = at;
                     break;
                 }
@@ -388,7 +395,10 @@ fn index_of(definition: &str) -> (String, String) {
         Some(at) if !nulls.is_empty() => format!("{}{nulls}{}", &index[..at], &index[at..]),
         _ => format!("{}{nulls}", index.trim_end()),
     };
-    (index.replace(" USING INDEX TABLESPACE ", " TABLESPACE "), tail.trim_end().to_owned())
+    (
+        index.replace(" USING INDEX TABLESPACE ", " TABLESPACE "),
+        tail.trim_end().to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -401,14 +411,22 @@ mod tests {
             ("UNIQUE (a, b)", "(a, b)", ""),
             ("unique(a)", "(a)", ""),
             ("PRIMARY KEY (a) INCLUDE (b)", "(a) INCLUDE (b)", ""),
-            ("UNIQUE NULLS NOT DISTINCT (a) DEFERRABLE", "(a) NULLS NOT DISTINCT", " DEFERRABLE"),
+            (
+                "UNIQUE NULLS NOT DISTINCT (a) DEFERRABLE",
+                "(a) NULLS NOT DISTINCT",
+                " DEFERRABLE",
+            ),
             (
                 "UNIQUE (\"x deferrable\") WITH (fillfactor='70') NOT DEFERRABLE INITIALLY IMMEDIATE",
                 "(\"x deferrable\") WITH (fillfactor='70')",
                 " NOT DEFERRABLE INITIALLY IMMEDIATE",
             ),
         ] {
-            assert_eq!(index_of(definition), (index.to_owned(), tail.to_owned()), "{definition}");
+            assert_eq!(
+                index_of(definition),
+                (index.to_owned(), tail.to_owned()),
+                "{definition}"
+            );
         }
     }
 }
