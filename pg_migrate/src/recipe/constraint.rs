@@ -96,8 +96,7 @@ impl Planner<'_> {
                     .definition
                     .as_deref()
                     .map(|text| {
-                        self.facts
-                            .constraint_with_column_renamed(&key, text, column, &physical)
+                        self.constraint_renamed(&key, text, column, &physical)
                     })
                     .transpose()?;
                 *column = physical;
@@ -112,9 +111,7 @@ impl Planner<'_> {
                 .cloned();
             if let Some(found) = renaming {
                 let text = format!("CHECK ({check})");
-                if let Ok(renamed) = self
-                    .facts
-                    .constraint_with_column_renamed(&key, &text, &found.new, &found.old)
+                if let Ok(renamed) = self.constraint_renamed(&key, &text, &found.new, &found.old)
                 {
                     op.definition = Some(renamed);
                 }

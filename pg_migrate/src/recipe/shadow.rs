@@ -129,8 +129,7 @@ impl Planner<'_> {
             }
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
             let body =
-                self.facts
-                    .index_with_column_renamed(&key, &index.definition, &op.from, &op.to)?;
+                self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
             helpers.push(name.clone());
             self.push(helper_build(
                 &key,
@@ -473,9 +472,7 @@ impl Planner<'_> {
     }
 
     fn refuse_dependents(&self, key: &str, table: &Table, column: &Column) -> Result<()> {
-        let mut blocking: Vec<String> = self
-            .facts
-            .column_dependents(key, &column.name)?
+        let mut blocking: Vec<String> = self.dependents(key, Some(&column.name))?
             .into_iter()
             .map(|dependent| dependent.what)
             .collect();
@@ -524,7 +521,7 @@ impl Planner<'_> {
             .collect();
         for index in &indexes {
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
-            let body = self.facts.index_with_column_renamed(
+            let body = self.index_renamed(
                 key,
                 &index.definition,
                 &column.name,
@@ -594,7 +591,7 @@ impl Planner<'_> {
                 let is = format!("FOREIGN KEY ({})", crate::recipe::quote::idents(&columns));
                 constraint.definition.replacen(&was, &is, 1)
             } else {
-                self.facts.constraint_with_column_renamed(
+                self.constraint_renamed(
                     key,
                     &constraint.definition,
                     &column.name,

@@ -275,7 +275,7 @@ impl Planner<'_> {
         }
         let (key, table) = self.table(&op.name)?;
         if !table.fresh {
-            let dependents = self.facts.table_dependents(&key)?;
+            let dependents = self.dependents(&key, None)?;
             if !dependents.is_empty() {
                 let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();
                 return Err(Fault::new(
@@ -412,6 +412,10 @@ impl Planner<'_> {
         } else {
             unlocked(phase, &op.up)
         };
+        for name in &op.drops {
+            let (schema, name) = self.facts.landing(name)?;
+            self.gone.insert(qualified(&schema, &name));
+        }
         let invents = op.creates.as_ref();
         let down = match (&op.down, invents) {
             (Some(down), _) => Some(down.clone()),
@@ -443,8 +447,15 @@ impl Planner<'_> {
         match down {
             Some(down) => {
                 step = step.undo(down.clone());
+                let drops = match &op.creates {
+                    Some(made) if made.kind.ends_with("view") && op.down.is_none() => {
+                        vec![made.name.clone()]
+                    }
+                    _ => Vec::new(),
+                };
                 self.plan.inverse.push(Operation::Sql(Sql {
                     up: down,
+                    drops,
                     ..Sql::default()
                 }));
             }

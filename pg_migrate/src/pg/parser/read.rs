@@ -107,6 +107,7 @@ fn drop_of(stmt: &pg_sys::DropStmt) -> Option<Drop> {
     let kind = match stmt.removeType {
         ObjectType::OBJECT_TABLE => DropKind::Table,
         ObjectType::OBJECT_INDEX => DropKind::Index,
+        ObjectType::OBJECT_VIEW | ObjectType::OBJECT_MATVIEW => DropKind::View,
         _ => DropKind::Other,
     };
     let names = match kind {

@@ -205,13 +205,14 @@ pub struct References {
 pub enum DropKind {
     Table,
     Index,
+    View,
     Other,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drop {
     pub kind: DropKind,
-    /// Of tables and indexes.
+    /// Of tables, indexes and views.
     pub names: Vec<Name>,
     pub if_exists: bool,
     pub cascade: bool,
