@@ -62,43 +62,70 @@ CREATE TABLE migrate.backfill (
     relation        oid NOT NULL,
     relation_name   text NOT NULL,     -- for display and for errors once the table is gone
     assignments     jsonb NOT NULL,    -- {"column": "expression", …}
-    predicate       text,              -- rows still to be done; null: derived from the assignments
-    sync_trigger    text,              -- the trigger that keeps up with concurrent writers, if any
+    predicate       text,              -- as given; null: derived from the assignments
+    condition       text NOT NULL,     -- the rows still to be done, as SQL over one row
+    -- Filling a row makes the condition false for it, by construction; otherwise that is checked.
+    self_ending     boolean NOT NULL,
+    sync_trigger    text,              -- OIDs of the triggers that keep up with concurrent writers, if any
     owner           oid NOT NULL,
     login           oid NOT NULL,
+    search_path     text NOT NULL DEFAULT '',
     state           text NOT NULL DEFAULT 'queued'
                     CHECK (state IN ('queued','running','paused','done','failed','cancelled')),
-    pass            int NOT NULL DEFAULT 1,
-    pass_rows       bigint NOT NULL DEFAULT 0, -- rows updated in this pass
-    rows_updated    bigint NOT NULL DEFAULT 0,
+    pass            int NOT NULL DEFAULT 0,    -- 0: not surveyed yet
+    previous_rows   bigint NOT NULL DEFAULT 0, -- rows updated in the pass before
+    rows_updated    bigint NOT NULL DEFAULT 0, -- by earlier passes; those of this pass are in its ranges
     rows_estimate   bigint NOT NULL DEFAULT 0,
-    batches         bigint NOT NULL DEFAULT 0,
-    window_blocks   int NOT NULL DEFAULT 128,  -- heap blocks of the next batch; follows measured time
-    target_ms       int NOT NULL DEFAULT 200,
-    busy_ms         double precision NOT NULL DEFAULT 0, -- time spent inside batches
+    target_ms       int NOT NULL DEFAULT 200 CHECK (target_ms BETWEEN 1 AND 60000),
     throttle        text,              -- why it is waiting, in words
     error           jsonb,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at      timestamptz,
+    pass_started_at timestamptz,       -- moved forward by the time spent paused
+    next_pass_at    timestamptz,
+    paused_at       timestamptz,
     finished_at     timestamptz
 );
 
 -- A piece of one storage relation (a plain table or a partition leaf). Claimed by FOR UPDATE SKIP
--- LOCKED; cursor, counters and rows move in one transaction.
+-- LOCKED; cursor, counters and rows move in one transaction. Counters are here and not with the
+-- job, or callers at work on one job would wait for each other.
 CREATE TABLE migrate.backfill_range (
     job             bigint NOT NULL REFERENCES migrate.backfill ON DELETE CASCADE,
     range           bigint GENERATED ALWAYS AS IDENTITY,
+    -- scan: blocks to fill; verify: one look at the whole table; stale: of a heap file that is gone.
+    kind            text NOT NULL DEFAULT 'scan' CHECK (kind IN ('scan','verify','stale')),
     relation        oid NOT NULL,
     filenode        oid NOT NULL,      -- the heap file the block numbers speak of
     first_block     bigint NOT NULL,
     next_block      bigint NOT NULL,
     end_block       bigint NOT NULL,   -- exclusive
-    skipped         tid[] NOT NULL DEFAULT '{}', -- rows locked by others, to be revisited
+    -- Blocks with rows that others had locked, to be revisited: first, end, first, end, …
+    skipped         bigint[] NOT NULL DEFAULT '{}',
+    chunk_blocks    int NOT NULL DEFAULT 8, -- heap blocks per statement; follows measured time
     rows_updated    bigint NOT NULL DEFAULT 0,
+    batches         bigint NOT NULL DEFAULT 0,
+    busy_ms         double precision NOT NULL DEFAULT 0, -- time spent inside batches
+    retries         int NOT NULL DEFAULT 0,
+    retry_at        timestamptz,
+    found           bigint,            -- verify: rows that were still to be done (counted up to a limit)
+    finished_at     timestamptz,
     done            boolean NOT NULL DEFAULT false,
     PRIMARY KEY (job, range)
 );
 CREATE INDEX backfill_range_open ON migrate.backfill_range (job, range) WHERE NOT done;
+
+-- Rows that a backfill could not fill: their expression or a constraint failed.
+CREATE TABLE migrate.quarantine (
+    job             bigint NOT NULL REFERENCES migrate.backfill ON DELETE CASCADE,
+    relation        oid NOT NULL,
+    relation_name   text NOT NULL,
+    tid             tid NOT NULL,
+    key             jsonb,             -- the primary key's values, where there is one
+    error           jsonb NOT NULL,
+    at              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (job, relation, tid)
+);
 
 -- Tables and columns set aside instead of dropped.
 CREATE TABLE migrate.aside (

@@ -4,7 +4,7 @@ mod api;
 mod backfill;
 mod catalog;
 mod document;
-// mod engine;
+mod engine;
 mod fault;
 mod history;
 mod ledger;
@@ -21,9 +21,31 @@ pgrx::extension_sql_file!(
     name = "sync",
     requires = ["tables"]
 );
+pgrx::extension_sql_file!(
+    "../../sql/40_progress.sql",
+    name = "progress",
+    requires = ["tables"]
+);
+pgrx::extension_sql_file!(
+    "../../sql/20_fingerprint.sql",
+    name = "fingerprint",
+    requires = ["tables"]
+);
+pgrx::extension_sql_file!(
+    "../../sql/50_views.sql",
+    name = "views",
+    requires = ["tables"]
+);
+
+pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 
 /// Called by the server when the library is loaded.
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    engine::register_settings();
     sync::register_settings();
 }
+
+/// Tells pgrx that the schema exists; sql/00_tables.sql makes it.
+#[pgrx::pg_schema]
+mod migrate {}

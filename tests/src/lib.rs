@@ -8,8 +8,14 @@ mod db;
 mod failure;
 mod installation;
 mod server;
+mod traffic;
+mod watch;
 
 pub use cluster::{Cluster, Standby, cluster};
 pub use db::Db;
 pub use failure::Failure;
 pub use server::Server;
+pub use traffic::{
+    Generator, Latency, Mapping, Mappings, Record, Report, Role, Traffic, TrafficSpec, Value,
+};
+pub use watch::{Hold, LockWatcher, Locks, Wait};

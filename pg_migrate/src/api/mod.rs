@@ -1,2 +1,17 @@
-//! everything SQL can call, thin: check arguments, call the engine, shape rows.
+//! Everything SQL can call, thin: check arguments, call the engine, shape rows.
+
+mod aside;
+mod backfill;
+mod drivers;
+mod history;
+mod migrations;
+mod procedures;
 mod sync;
+
+use crate::fault::Result;
+use crate::pg::{error, subtransaction};
+
+/// Runs what a function does: all of it, or none and an error.
+fn function<T>(body: impl FnOnce() -> Result<T>) -> T {
+    error::or_raise(subtransaction::attempt(body))
+}

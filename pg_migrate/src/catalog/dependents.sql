@@ -20,7 +20,7 @@ SELECT DISTINCT what FROM (
         OR (d.classid = 'pg_catalog.pg_publication_rel'::regclass AND $2 <> 0)
         OR (d.classid = 'pg_catalog.pg_statistic_ext'::regclass AND $2 <> 0)
         OR (d.classid = 'pg_catalog.pg_attrdef'::regclass AND EXISTS (
-                SELECT 1 FROM pg_catalog.pg_attrdef ad WHERE ad.oid = d.objid AND (ad.adrelid <> $1::oid OR ad.adnum <> $2)))
+                SELECT 1 FROM pg_catalog.pg_attrdef ad WHERE ad.oid = d.objid AND (ad.adrelid <> $1::oid OR ($2 <> 0 AND ad.adnum <> $2))))
         OR (d.classid = 'pg_catalog.pg_constraint'::regclass AND EXISTS (
                 SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid AND k.contype = 'f' AND k.confrelid = $1::oid
                   AND (k.conrelid <> $1::oid OR $2 <> 0)

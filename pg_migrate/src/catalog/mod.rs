@@ -9,4 +9,7 @@ mod relation;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};
-pub use relation::{IndexState, exists, index_state, is_empty, may_lock, on_standby, resolve};
+pub use relation::{
+    IndexState, exists, extension_owner, has_extension, index_state, may_lock, on_standby, resolve,
+    size, sleeping_triggers, unvalidated,
+};

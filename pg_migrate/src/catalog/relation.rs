@@ -143,3 +143,76 @@ pub fn index_state(name: &str) -> Result<IndexState> {
 pub fn on_standby() -> Result<bool> {
     flag("SELECT pg_catalog.pg_is_in_recovery() AS value", &[])
 }
+
+/// The table's estimated rows, and bytes without indexes.
+#[derive(Debug, Deserialize)]
+pub struct TableSize {
+    pub rows: f64,
+    pub bytes: f64,
+}
+
+/// How big a table is, partitions included; `None`: there is none of that name.
+pub fn size(name: &str) -> Result<Option<TableSize>> {
+    let Some(oid) = resolve(name)? else {
+        return Ok(None);
+    };
+    spi::first(
+        "SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 AS rows, \
+                coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0)::float8 AS bytes \
+         FROM pg_catalog.pg_partition_tree($1::oid) t JOIN pg_catalog.pg_class c ON c.oid = t.relid \
+         WHERE t.isleaf",
+        &[Arg::Oid(oid)],
+    )
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+fn names(sql: &str, relation: u32) -> Result<Vec<String>> {
+    let rows: Vec<Name> = spi::select(sql, &[Arg::Oid(relation)])?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+/// Constraints of the table that hold for new rows only.
+pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
+    names(
+        "SELECT conname::text AS name FROM pg_catalog.pg_constraint \
+         WHERE conrelid = $1::oid AND NOT convalidated ORDER BY 1",
+        relation,
+    )
+}
+
+/// Sync triggers of the table that are not enabled for every kind of session.
+pub fn sleeping_triggers(relation: u32) -> Result<Vec<String>> {
+    names(
+        "SELECT t.tgname::text AS name FROM pg_catalog.pg_trigger t \
+         JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+         WHERE t.tgrelid = $1::oid AND n.nspname = 'migrate' AND p.proname = 'sync_column_trigger' \
+           AND t.tgenabled <> 'A' ORDER BY 1",
+        relation,
+    )
+}
+
+pub fn has_extension(name: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_extension WHERE extname = $1) AS value",
+        &[Arg::Text(name)],
+    )
+}
+
+/// The role that owns this extension.
+pub fn extension_owner() -> Result<u32> {
+    #[derive(Deserialize)]
+    struct Owner {
+        owner: u32,
+    }
+    spi::first::<Owner>(
+        "SELECT extowner::int8 AS owner FROM pg_catalog.pg_extension WHERE extname = 'pg_migrate'",
+        &[],
+    )?
+    .map(|row| row.owner)
+    .ok_or_else(|| Fault::wrong_state("extension pg_migrate is not installed in this database"))
+}

@@ -3,25 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The envelope of a migration, with Alembic's words.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Migration {
-    pub revision: String,
-    #[serde(default, deserialize_with = "super::json::one_or_many")]
-    pub down_revision: Vec<String>,
-    #[serde(default, deserialize_with = "super::json::one_or_many")]
-    pub depends_on: Vec<String>,
-    #[serde(default, deserialize_with = "super::json::one_or_many")]
-    pub branch_labels: Vec<String>,
-    #[serde(default)]
-    pub message: Option<String>,
-    pub operations: Vec<Operation>,
-    /// Taking it back by hand; `None`: generated from the operations.
-    #[serde(default)]
-    pub down_operations: Option<Vec<Operation>>,
-}
-
 /// One change. Externally tagged: `{"rename_column": {...}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,12 +6,14 @@ use super::context::{Mode, Transactions, within};
 use super::run::{self, Progress};
 use super::{register, start};
 use crate::backfill;
+use crate::catalog;
 use crate::fault::{Fault, Result, state};
 use crate::history::Graph;
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
 use crate::pg::{error, subtransaction, wait};
 use crate::recipe::step::{Kind, Phase};
+use crate::sync;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,9 @@ pub struct Scope {
 
 impl Scope {
     fn covers(&self, revision: &str) -> bool {
-        self.revisions.as_ref().is_none_or(|list| list.iter().any(|id| id == revision))
+        self.revisions
+            .as_ref()
+            .is_none_or(|list| list.iter().any(|id| id == revision))
     }
 }
 
@@ -60,7 +64,11 @@ pub fn drive(transactions: &mut dyn Transactions, scope: &Scope) -> Result<()> {
 }
 
 /// Brings the database up to `target`: asks for what is pending on the way there and drives it.
-pub fn upgrade(transactions: &mut dyn Transactions, target: &str, limit: Option<Duration>) -> Result<()> {
+pub fn upgrade(
+    transactions: &mut dyn Transactions,
+    target: &str,
+    limit: Option<Duration>,
+) -> Result<()> {
     let graph = Graph::new(ledger::nodes()?);
     let path = graph.upgrade_path(target)?;
     let mut revisions = path.clone();
@@ -77,27 +85,39 @@ pub fn upgrade(transactions: &mut dyn Transactions, target: &str, limit: Option<
         }
     }
     transactions.commit();
-    drive(transactions, &Scope { revisions: Some(revisions), insist: true, limit })?;
+    drive(
+        transactions,
+        &Scope {
+            revisions: Some(revisions),
+            insist: true,
+            limit,
+        },
+    )?;
     drive_loose(transactions, limit)
 }
 
 /// Backfills that belong to no migration.
 fn drive_loose(transactions: &mut dyn Transactions, limit: Option<Duration>) -> Result<()> {
-    drive(transactions, &Scope { revisions: Some(Vec::new()), insist: false, limit })
+    drive(
+        transactions,
+        &Scope {
+            revisions: Some(Vec::new()),
+            insist: false,
+            limit,
+        },
+    )
 }
 
-fn look(
-    transactions: &mut dyn Transactions,
-    scope: &Scope,
-    told: &mut Telling,
-) -> Result<Look> {
+fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) -> Result<Look> {
     let flight = ledger::revisions_in_flight()?;
     let mut waiting = false;
     let mut behind: HashSet<String> = HashSet::new();
     let graph = Graph::new(ledger::nodes()?);
     for revision in &flight {
-        let moving =
-            matches!(revision.state, State::Pending | State::Expanding | State::Migrating);
+        let moving = matches!(
+            revision.state,
+            State::Pending | State::Expanding | State::Migrating
+        );
         if moving {
             behind.insert(revision.revision.clone());
         }
@@ -123,8 +143,7 @@ fn look(
     }
     let loose = scope.revisions.as_ref().is_none_or(Vec::is_empty);
     if loose && let Some(job) = backfill::next_job()? {
-        let batch = subtransaction::attempt(|| backfill::batch(job));
-        let batch = match batch {
+        let batch = match backfill::batch(job) {
             Ok(batch) => batch,
             Err(fault) if interrupted(&fault) => return Err(fault),
             Err(fault) => {
@@ -137,12 +156,19 @@ fn look(
         }
         waiting = true;
     }
-    Ok(if waiting { Look::Waiting } else { Look::Nothing })
+    Ok(if waiting {
+        Look::Waiting
+    } else {
+        Look::Nothing
+    })
 }
 
 /// A cancel or a shutdown: not the step's failure.
 pub fn interrupted(fault: &Fault) -> bool {
-    matches!(fault.sqlstate.as_str(), state::QUERY_CANCELED | state::ADMIN_SHUTDOWN)
+    matches!(
+        fault.sqlstate.as_str(),
+        state::QUERY_CANCELED | state::ADMIN_SHUTDOWN
+    )
 }
 
 /// The next piece of work of one migration. `None`: nothing to do for a driver.
@@ -158,11 +184,17 @@ fn advance(
         if !register::ready(revision)? {
             return Ok(insist.then_some(Progress::Idle));
         }
-        let Some(_lock) = SessionLock::try_take(id) else { return Ok(Some(Progress::Idle)) };
+        let Some(_lock) = SessionLock::try_take(id) else {
+            return Ok(Some(Progress::Idle));
+        };
         let begun = recording(transactions, revision, None, |transactions| {
             register::begin(transactions, revision)
         })?;
-        return Ok(Some(if begun { Progress::Done } else { Progress::Idle }));
+        return Ok(Some(if begun {
+            Progress::Done
+        } else {
+            Progress::Idle
+        }));
     }
     let next = ledger::next_step(id, "up", Phase::Migrate)?;
     if let Some(step) = &next {
@@ -180,9 +212,13 @@ fn advance(
             .map(Some);
         }
     }
-    let Some(_lock) = SessionLock::try_take(id) else { return Ok(Some(Progress::Idle)) };
+    let Some(_lock) = SessionLock::try_take(id) else {
+        return Ok(Some(Progress::Idle));
+    };
     // Another driver may have done it between the look and the lock.
-    let Some(now) = ledger::revision(id)? else { return Ok(None) };
+    let Some(now) = ledger::revision(id)? else {
+        return Ok(None);
+    };
     if now.state != revision.state {
         return Ok(Some(Progress::More));
     }
@@ -239,7 +275,15 @@ pub fn recording<T>(
         "When the cause is gone: CALL migrate.upgrade() resumes; SELECT migrate.repair('{}', 'skip') passes over the step; CALL migrate.downgrade takes the migration back.",
         revision.revision
     );
-    Err(Fault { hint: Some(fault.hint.clone().map_or(hint.clone(), |own| format!("{own}\n{hint}"))), ..fault })
+    Err(Fault {
+        hint: Some(
+            fault
+                .hint
+                .clone()
+                .map_or(hint.clone(), |own| format!("{own}\n{hint}")),
+        ),
+        ..fault
+    })
 }
 
 /// One batch of a backfill step; makes the job at the first call.
@@ -270,36 +314,68 @@ pub fn batch(
             }
         }
     };
-    if ledger::job_done(job)? {
-        ledger::set_step(step, "done", None)?;
+    if step.state == "failed" {
+        // Asked for again: rows that could not be filled are tried once more.
+        backfill::retry(step)?;
+        ledger::begin_step(step)?;
+        transactions.commit();
+    }
+    if ledger::job_done(job).map_err(|fault| run::at_step(fault, step))? {
+        filled(revision, step)?;
         transactions.commit();
         return Ok(Progress::Done);
     }
     loop {
-        let batch = subtransaction::attempt(|| backfill::batch(job))
-            .map_err(|fault| run::at_step(fault, step))?;
+        // No subtransaction around it: that a job has failed is kept with the error.
+        let batch = backfill::batch(job).map_err(|fault| run::at_step(fault, step))?;
         if batch.done {
-            ledger::set_step(step, "done", None)?;
-            ledger::event(&Event {
-                revision: Some(&step.revision),
-                direction: Some(&step.direction),
-                step: Some(step.step),
-                what: "step done",
-                sql: Some(&step.sql),
-                ..Event::default()
-            })?;
+            ledger::job_done(job).map_err(|fault| run::at_step(fault, step))?;
+            filled(revision, step)?;
         }
         transactions.commit();
         if batch.done {
             return Ok(Progress::Done);
         }
         if transactions.mode() != Mode::Rehearsal {
-            return Ok(if batch.idle { Progress::Idle } else { Progress::More });
+            return Ok(if batch.idle {
+                Progress::Idle
+            } else {
+                Progress::More
+            });
         }
         if batch.idle {
-            return Err(Fault::wrong_state("a row of the rehearsed backfill is locked by another session"));
+            return Err(Fault::wrong_state(
+                "a row of the rehearsed backfill is locked by another session",
+            ));
         }
     }
+}
+
+/// The job is through: from now on a null in the new column is one on purpose.
+fn filled(revision: &Revision, step: &StepRow) -> Result<()> {
+    if !ledger::finish_step(step, Duration::ZERO)? {
+        return Ok(()); // another driver saw it first
+    }
+    let name = |key: &str| {
+        step.args
+            .get("sync")
+            .and_then(|sync| sync.get(key))
+            .and_then(serde_json::Value::as_str)
+    };
+    if let (Some(old), Some(new), Some(table)) = (name("old"), name("new"), &step.relation) {
+        within(revision, || match catalog::resolve(table)? {
+            Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
+            None => Ok(()),
+        })?;
+    }
+    ledger::event(&Event {
+        revision: Some(&step.revision),
+        direction: Some(&step.direction),
+        step: Some(step.step),
+        what: "step done",
+        sql: Some(&step.sql),
+        ..Event::default()
+    })
 }
 
 /// Says once that a step has begun.
@@ -313,12 +389,17 @@ impl Telling {
     fn about(&mut self, step: &StepRow) {
         let this = (step.revision.clone(), step.step);
         let fresh = self.last.as_ref() != Some(&this);
-        let stale = self.at.is_none_or(|at| at.elapsed() > Duration::from_secs(5));
+        let stale = self
+            .at
+            .is_none_or(|at| at.elapsed() > Duration::from_secs(5));
         if fresh {
             let first = step.sql.lines().next().unwrap_or_default();
             error::notice(Fault::new(
                 "00000",
-                format!("migration \"{}\" step {}: {first}", step.revision, step.step),
+                format!(
+                    "migration \"{}\" step {}: {first}",
+                    step.revision, step.step
+                ),
             ));
         } else if stale
             && step.kind == Kind::Backfill

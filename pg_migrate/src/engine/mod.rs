@@ -7,22 +7,29 @@ mod context;
 mod contract;
 mod downgrade;
 mod drive;
+mod drivers;
 mod locks;
+mod offline;
 mod register;
 mod rehearse;
 mod run;
 mod settings;
 mod start;
+mod verify;
 
 pub use aside::{
     purge, rename_table, rename_table_back, restore_column, restore_table, set_aside_column,
     set_aside_table,
 };
-pub use context::{Caller, Mode, Transactions};
+pub use context::{Caller, Mode};
 pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
-pub use register::{Defaults, Registered, baseline, register, repair, stamp};
-pub use rehearse::{Difference, rehearse};
+pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
+pub use register::{
+    Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,
+};
+pub use rehearse::rehearse;
 pub use settings::register as register_settings;
-pub use start::{operations_of, plan_document};
+pub use verify::verify;

@@ -16,16 +16,14 @@ use serde_json::Value;
 pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<Operation>>)> {
     match &document.body {
         Body::Operations { up, down } => Ok((up.clone(), down.clone())),
-        Body::Script { up, down } => {
-            Ok((section(up)?, down.as_ref().map(section).transpose()?))
-        }
+        Body::Script { up, down } => Ok((section(up)?, down.as_ref().map(section).transpose()?)),
     }
 }
 
 fn section(section: &Section) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     let mut end = 0;
-    for statement in parser::split(&section.text)? {
+    for statement in parser::split(&section.text, section.first_line)? {
         let ours = section
             .directives
             .iter()
@@ -57,12 +55,6 @@ fn at_line(fault: Fault, line: usize) -> Fault {
         }),
         ..fault
     }
-}
-
-/// What a document would do now. Writes nothing.
-pub fn plan_document(document: &Document) -> Result<Plan> {
-    let (up, _) = operations_of(document)?;
-    recipe::plan(&up, &Live, &document.revision)
 }
 
 fn touches(value: &Value) -> Vec<Touch> {
@@ -111,13 +103,15 @@ pub fn start(
     if !ledger::lock_revision(&revision.revision)? {
         return Ok(false);
     }
-    let plan = within(revision, || recipe::plan(operations, &Live, &revision.revision))?;
+    let plan = within(revision, || {
+        recipe::plan(operations, &Live, &revision.revision)
+    })?;
     if direction == "up" {
         conflict(&revision.revision, &plan)?;
-        let inverse = serde_json::to_value(&plan.inverse)
-            .map_err(|err| Fault::internal(err.to_string()))?;
-        let touched = serde_json::to_value(&plan.touches)
-            .map_err(|err| Fault::internal(err.to_string()))?;
+        let inverse =
+            serde_json::to_value(&plan.inverse).map_err(|err| Fault::internal(err.to_string()))?;
+        let touched =
+            serde_json::to_value(&plan.touches).map_err(|err| Fault::internal(err.to_string()))?;
         ledger::store_plan(
             &revision.revision,
             &inverse,
@@ -126,7 +120,11 @@ pub fn start(
         )?;
     }
     ledger::insert_steps(&revision.revision, direction, &plan.steps)?;
-    let state = if direction == "up" { State::Expanding } else { State::Downgrading };
+    let state = if direction == "up" {
+        State::Expanding
+    } else {
+        State::Downgrading
+    };
     ledger::set_state(&revision.revision, state)?;
     ledger::event(&Event {
         revision: Some(&revision.revision),
@@ -149,7 +147,9 @@ pub fn expand(
 ) -> Result<()> {
     let steps: Vec<StepRow> = ledger::steps(&revision.revision, direction)?
         .into_iter()
-        .filter(|step| step.phase == Phase::Expand && step.state != "done" && step.state != "skipped")
+        .filter(|step| {
+            step.phase == Phase::Expand && step.state != "done" && step.state != "skipped"
+        })
         .collect();
     run::brief(transactions, revision, &steps)?;
     if direction == "up" {

@@ -14,7 +14,7 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         extowner: u32,
     }
     let owner: Owner = spi::first(
-        "SELECT extowner FROM pg_catalog.pg_extension \
+        "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
          WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
         &[],
     )?
@@ -26,19 +26,31 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 mod aside;
+mod backfill;
 mod event;
+mod range;
 mod revision;
 mod step;
 mod worker;
 
 pub use aside::{Aside, aside_of, asides_before, forget_aside, remember_aside};
+pub use backfill::{
+    Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
+    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, unfilled,
+};
 pub use event::{Event, event};
+pub use range::{
+    Moved, Range, claim, clear_quarantine, covered, first_quarantined, insert_ranges, move_range,
+    quarantine, quarantined, quarantined_rows, set_stale, standing,
+};
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
     revision, revisions_in_flight, set_state, store_plan,
 };
 pub use step::{
-    StepRow, clear_steps, insert_steps, next_step, set_step, set_waiting, start_step, steps,
-    steps_done,
+    StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step,
+    steps, steps_done,
 };
-pub use worker::{WorkerRow, finish_worker, insert_worker, live_drivers, start_worker, worker};
+pub use worker::{
+    WorkerRow, finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker,
+};

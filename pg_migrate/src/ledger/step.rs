@@ -6,6 +6,7 @@ use crate::pg::spi::{self, Arg};
 use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// A step as it is stored.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,13 +21,38 @@ pub struct StepRow {
     pub undo: Vec<Undo>,
     pub args: Value,
     pub lock: Option<Lock>,
+    pub rewrites: bool,
+    pub scans: bool,
     pub state: String,
     pub attempts: i32,
     pub warning: Option<String>,
     pub error: Option<Fault>,
 }
 
-const COLUMNS: &str = "revision, direction, step, phase, kind, relation, sql, undo, args, lock, state, attempts, warning, error";
+impl StepRow {
+    /// Whether nothing is left to do for it.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "done" | "skipped" | "undone")
+    }
+
+    /// The step as the recipe made it.
+    pub fn planned(&self) -> Step {
+        Step {
+            phase: self.phase,
+            kind: self.kind,
+            sql: self.sql.clone(),
+            relation: self.relation.clone(),
+            lock: self.lock,
+            rewrites: self.rewrites,
+            scans: self.scans,
+            warning: self.warning.clone(),
+            undo: self.undo.clone(),
+            args: self.args.clone(),
+        }
+    }
+}
+
+const COLUMNS: &str = "revision, direction, step, phase, kind, relation, sql, undo, args, lock, rewrites, scans, state, attempts, warning, error";
 
 fn text<T: serde::Serialize>(value: &T) -> Option<String> {
     serde_json::to_value(value)
@@ -69,8 +95,13 @@ pub fn insert_steps(revision: &str, direction: &str, steps: &[Step]) -> Result<(
     })
 }
 
+/// Forgets the steps of a direction and their backfill jobs: what comes next begins anew.
 pub fn clear_steps(revision: &str, direction: &str) -> Result<()> {
     owned(|| {
+        spi::run(
+            "DELETE FROM migrate.backfill WHERE revision = $1 AND direction = $2",
+            &[Arg::Text(revision), Arg::Text(direction)],
+        )?;
         spi::run(
             "DELETE FROM migrate.step WHERE revision = $1 AND direction = $2",
             &[Arg::Text(revision), Arg::Text(direction)],
@@ -92,9 +123,9 @@ pub fn steps(revision: &str, direction: &str) -> Result<Vec<StepRow>> {
 
 /// The first step of the phases up to `phase` that is not done.
 pub fn next_step(revision: &str, direction: &str, phase: Phase) -> Result<Option<StepRow>> {
-    Ok(steps(revision, direction)?.into_iter().find(|step| {
-        step.phase <= phase && !matches!(step.state.as_str(), "done" | "skipped" | "undone")
-    }))
+    Ok(steps(revision, direction)?
+        .into_iter()
+        .find(|step| step.phase <= phase && !step.is_over()))
 }
 
 /// Steps that were done or at least begun, last first.
@@ -117,6 +148,26 @@ pub fn start_step(step: &StepRow) -> Result<()> {
             &[Arg::Text(&step.revision), Arg::Text(&step.direction), Arg::Int(step.step.into())],
         )
         .map(drop)
+    })
+}
+
+/// Marks the step as done after `took`; `false`: it was already.
+pub fn finish_step(step: &StepRow, took: Duration) -> Result<bool> {
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.step SET state = 'done', error = NULL, waiting = NULL, \
+                    started_at = coalesce(started_at, pg_catalog.clock_timestamp() - $4 * interval '1 microsecond'), \
+                    finished_at = pg_catalog.clock_timestamp() \
+             WHERE revision = $1 AND direction = $2 AND step = $3 \
+               AND state NOT IN ('done', 'skipped', 'undone')",
+            &[
+                Arg::Text(&step.revision),
+                Arg::Text(&step.direction),
+                Arg::Int(step.step.into()),
+                Arg::Int(i64::try_from(took.as_micros()).unwrap_or(i64::MAX)),
+            ],
+        )
+        .map(|rows| rows > 0)
     })
 }
 

@@ -48,6 +48,13 @@ pub fn insert_worker(
         .ok_or_else(|| Fault::internal("no worker row was made"))
 }
 
+/// Signs in a driver: the worker that calls this.
+pub fn insert_driver(owner: u32, login: u32) -> Result<i64> {
+    let worker = insert_worker("driver", None, owner, login, "")?;
+    start_worker(worker)?;
+    Ok(worker)
+}
+
 pub fn worker(worker: i64) -> Result<Option<WorkerRow>> {
     owned(|| {
         spi::first(

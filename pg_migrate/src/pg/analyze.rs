@@ -1,7 +1,7 @@
 //! Parse analysis of an expression over a row of a table, without running anything.
 
 use crate::fault::{Fault, Result, state};
-use crate::pg::subtransaction;
+use crate::pg::{parser, subtransaction};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
@@ -12,6 +12,8 @@ pub struct Expression {
     pub data_type: Option<String>,
     /// It calls a volatile function: each evaluation may give another value.
     pub volatile: bool,
+    /// The columns of the row it reads, also from within subqueries; a whole-row reference is "*".
+    pub columns: Vec<String>,
 }
 
 /// Analyses `expression` over a row of `table` (SQL text; `None`: no row at hand). With `target`
@@ -84,7 +86,13 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
         let entry = (*(*(*query).targetList).elements)
             .ptr_value
             .cast::<pg_sys::TargetEntry>();
-        let source = pg_sys::exprType((*entry).expr.cast());
+        // SELECT turns an untyped literal into text; in an assignment it takes the column's type.
+        let bare =
+            raw_target(select).is_some_and(|node| (*node).type_ == pg_sys::NodeTag::T_A_Const);
+        let source = match pg_sys::exprType((*entry).expr.cast()) {
+            pg_sys::TEXTOID if bare => pg_sys::UNKNOWNOID,
+            source => source,
+        };
         if let Some(target) = target {
             let (oid, _) = resolve_type(target)?;
             let mut from = source;
@@ -109,8 +117,52 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
             data_type: (source != pg_sys::UNKNOWNOID && source != pg_sys::TEXTOID)
                 .then(|| format_type(source, -1)),
             volatile: pg_sys::contain_volatile_functions(query.cast()),
+            columns: columns(query),
         })
     }
+}
+
+/// The raw expression of a SELECT's first column.
+unsafe fn raw_target(select: *mut pg_sys::SelectStmt) -> Option<*mut pg_sys::Node> {
+    // SAFETY: a raw parse tree whose target list has one entry; a SELECT's targets are ResTargets.
+    unsafe {
+        let list = (*select).targetList;
+        (length(list) == 1)
+            .then(|| (*(*(*list).elements).ptr_value.cast::<pg_sys::ResTarget>()).val)
+    }
+}
+
+/// Names of the columns of the query's one table that it reads.
+unsafe fn columns(query: *mut pg_sys::Query) -> Vec<String> {
+    let mut names = Vec::new();
+    // SAFETY: walks a query that the analyser has just made; its only range table entry is the row's.
+    unsafe {
+        if length((*query).rtable) == 0 {
+            return names;
+        }
+        let entry = (*(*(*query).rtable).elements)
+            .ptr_value
+            .cast::<pg_sys::RangeTblEntry>();
+        let vars = pg_sys::pull_vars_of_level(query.cast(), 0);
+        for i in 0..length(vars) {
+            let var = (*(*vars).elements.add(i as usize))
+                .ptr_value
+                .cast::<pg_sys::Var>();
+            let name = if (*var).varattno == 0 {
+                "*".to_owned()
+            } else {
+                let name = pg_sys::get_attname((*entry).relid, (*var).varattno, true);
+                if name.is_null() {
+                    continue;
+                }
+                CStr::from_ptr(name).to_string_lossy().into_owned()
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
 }
 
 unsafe fn length(list: *mut pg_sys::List) -> i32 {
@@ -124,12 +176,12 @@ unsafe fn length(list: *mut pg_sys::List) -> i32 {
 
 /// The type's OID and typmod; an error that names it if there is no such type.
 fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
-    let text = CString::new(data_type)
+    let text = CString::new(parser::before_collation(data_type).0)
         .map_err(|_| Fault::new(state::SYNTAX, "a type name holds a zero byte"))?;
     let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1i32);
     // SAFETY: the string outlives the call; errors unwind.
     unsafe {
-        #[cfg(any(feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, false);
         #[cfg(not(feature = "pg15"))]
         pg_sys::parseTypeString(text.as_ptr(), &mut oid, &mut typmod, std::ptr::null_mut());
@@ -137,11 +189,13 @@ fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
     Ok((oid, typmod))
 }
 
-/// The canonical spelling of a type (`int` → `integer`).
+/// The canonical spelling of a type (`int` → `integer`). A COLLATE clause stays as it is.
 pub fn canonical_type(data_type: &str) -> Result<String> {
     subtransaction::rehearse(|| {
         let (oid, typmod) = resolve_type(data_type)?;
-        Ok(format_type(oid, typmod))
+        let (_, collation) = parser::before_collation(data_type);
+        let gap = if collation.is_empty() { "" } else { " " };
+        Ok(format!("{}{gap}{collation}", format_type(oid, typmod)))
     })
 }
 

@@ -4,16 +4,19 @@
 
 pub mod advisory;
 pub mod analyze;
+pub mod assign;
 pub mod background;
 pub mod error;
 pub mod expression;
 pub mod identity;
+pub mod parser;
 pub mod portal;
 pub mod procedure;
 pub mod relation_column;
 pub mod settings;
 pub mod spi;
 pub mod subtransaction;
+pub mod transaction;
 pub mod trigger;
 pub mod tuple;
 pub mod wait;

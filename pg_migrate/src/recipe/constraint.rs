@@ -164,7 +164,7 @@ impl Planner<'_> {
     }
 
     /// NOT VALID under a brief lock, then VALIDATE in a transaction of its own.
-    fn not_valid(
+    pub fn not_valid(
         &mut self,
         key: &str,
         op: &CreateConstraint,
@@ -176,8 +176,9 @@ impl Planner<'_> {
         } else {
             Lock::AccessExclusive
         };
+        let phase = self.now();
         let mut step = ddl(
-            Phase::Migrate,
+            phase,
             key,
             lock,
             format!(
@@ -211,7 +212,8 @@ impl Planner<'_> {
                 "Write the statement with -- migrate:as-written to accept the build under a lock.",
             ));
         }
-        if self.facts.relation_exists(&table.schema, &op.name)? {
+        let index = qualified(&table.schema, &op.name);
+        if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             return Err(Fault::new(
                 "42P07",
                 format!(
@@ -230,26 +232,27 @@ impl Planner<'_> {
             }
         }
         let name = ident(&op.name);
-        let index = qualified(&table.schema, &op.name);
-        let nulls = if op.nulls_not_distinct
-            || op
-                .definition
-                .as_deref()
-                .is_some_and(|d| d.contains("NULLS NOT DISTINCT"))
-        {
-            " NULLS NOT DISTINCT"
-        } else {
-            ""
+        let (body, tail) = match &op.definition {
+            Some(definition) => index_of(definition),
+            None => (
+                format!(
+                    "({}){}",
+                    idents(&op.columns),
+                    if op.nulls_not_distinct {
+                        " NULLS NOT DISTINCT"
+                    } else {
+                        ""
+                    }
+                ),
+                deferral(op.deferrable, op.initially_deferred).to_owned(),
+            ),
         };
         self.push(
             concurrent(
                 Phase::Migrate,
                 key,
                 Some(&index),
-                format!(
-                    "CREATE UNIQUE INDEX CONCURRENTLY {name} ON {key} ({}){nulls}",
-                    idents(&op.columns)
-                ),
+                format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {key} {body}"),
             )
             .undo_as(
                 Kind::Concurrent,
@@ -262,10 +265,7 @@ impl Planner<'_> {
                 Phase::Migrate,
                 key,
                 Lock::AccessExclusive,
-                format!(
-                    "ALTER TABLE {key} ADD CONSTRAINT {name} {kind} USING INDEX {name}{}",
-                    deferral(op.deferrable, op.initially_deferred)
-                ),
+                format!("ALTER TABLE {key} ADD CONSTRAINT {name} {kind} USING INDEX {name}{tail}"),
             )
             .undo(format!(
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {name}"
@@ -313,6 +313,7 @@ impl Planner<'_> {
         let mut step = ddl(phase, &key, Lock::AccessExclusive, sql);
         // Undo is the same recipe as adding it: long work never under a strong lock.
         let mark = self.plan.steps.len();
+        self.gone.insert(qualified(&table.schema, &op.name));
         self.change(&key, |table| {
             table.constraints.retain(|c| c.name != op.name)
         });
@@ -331,5 +332,101 @@ impl Planner<'_> {
         }
         self.push(step);
         Ok(())
+    }
+}
+
+/// From the definition of a UNIQUE or PRIMARY KEY constraint: what stands after `ON table` in the
+/// definition of its index, and what the constraint adds (its deferral, with a space before it).
+fn index_of(definition: &str) -> (String, String) {
+    let words = |text: &str, words: &[&str]| -> Option<usize> {
+        let mut rest = text;
+        for word in words {
+            rest = rest.trim_start();
+            let head = rest.get(..word.len())?;
+            if !head.eq_ignore_ascii_case(word) {
+                return None;
+            }
+            rest = &rest[word.len()..];
+        }
+        Some(text.len() - rest.len())
+    };
+    let mut rest = definition.trim();
+    for prefix in [&["UNIQUE"][..], &["PRIMARY", "KEY"]] {
+        if let Some(length) = words(rest, prefix) {
+            rest = rest[length..].trim_start();
+            break;
+        }
+    }
+    let mut nulls = "";
+    for (prefix, text) in [
+        (&["NULLS", "NOT", "DISTINCT"][..], " NULLS NOT DISTINCT"),
+        (&["NULLS", "DISTINCT"], ""),
+    ] {
+        if let Some(length) = words(rest, prefix) {
+            rest = rest[length..].trim_start();
+            nulls = text;
+            break;
+        }
+    }
+    // The first word of the deferral outside parentheses and quotes ends the index's part.
+    let (mut depth, mut quoted) = (0, false);
+    let mut cut = rest.len();
+    for (at, letter) in rest.char_indices() {
+        match letter {
+            '"' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            _ if letter.is_whitespace() && !quoted && depth == 0 => {
+                let deferral = [&["DEFERRABLE"][..], &["NOT", "DEFERRABLE"], &["INITIALLY"]];
+                if deferral
+                    .iter()
+                    .any(|start| words(&rest[at..], start).is_some())
+                {
+                    cut = at;
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    let (index, tail) = rest.split_at(cut);
+    // `(a) NULLS NOT DISTINCT WITH (…)`: of an index it stands after the columns and INCLUDE.
+    let index = match index.find(" WITH ").or_else(|| index.find(" USING INDEX ")) {
+        Some(at) if !nulls.is_empty() => format!("{}{nulls}{}", &index[..at], &index[at..]),
+        _ => format!("{}{nulls}", index.trim_end()),
+    };
+    (
+        index.replace(" USING INDEX TABLESPACE ", " TABLESPACE "),
+        tail.trim_end().to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::index_of;
+
+    #[test]
+    fn a_unique_constraint_says_what_its_index_is() {
+        for (definition, index, tail) in [
+            ("UNIQUE (a, b)", "(a, b)", ""),
+            ("unique(a)", "(a)", ""),
+            ("PRIMARY KEY (a) INCLUDE (b)", "(a) INCLUDE (b)", ""),
+            (
+                "UNIQUE NULLS NOT DISTINCT (a) DEFERRABLE",
+                "(a) NULLS NOT DISTINCT",
+                " DEFERRABLE",
+            ),
+            (
+                "UNIQUE (\"x deferrable\") WITH (fillfactor='70') NOT DEFERRABLE INITIALLY IMMEDIATE",
+                "(\"x deferrable\") WITH (fillfactor='70')",
+                " NOT DEFERRABLE INITIALLY IMMEDIATE",
+            ),
+        ] {
+            assert_eq!(
+                index_of(definition),
+                (index.to_owned(), tail.to_owned()),
+                "{definition}"
+            );
+        }
     }
 }

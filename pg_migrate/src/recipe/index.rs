@@ -139,10 +139,14 @@ impl Planner<'_> {
             let lasting = self
                 .facts
                 .index_with_column_renamed(table, body, &found.new, &found.old)?;
-            let same = self
-                .facts
-                .index_with_column_renamed(table, body, &found.new, &found.new)?;
-            if lasting != same {
+            // It mentions the column if giving that yet another name changes it.
+            let other = self.facts.index_with_column_renamed(
+                table,
+                &lasting,
+                &found.old,
+                "pg_migrate_other",
+            )?;
+            if lasting != other {
                 return Ok(Some((number, lasting)));
             }
         }

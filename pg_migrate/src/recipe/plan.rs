@@ -10,7 +10,7 @@ use crate::recipe::quote;
 use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A column whose shape a migration changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Planner<'a> {
     pub revision: &'a str,
     tables: BTreeMap<String, Table>,
     pub renamings: Vec<Renaming>,
+    /// Constraints and their indexes that leave at once: their names are free again.
+    pub gone: BTreeSet<String>,
     pub plan: Plan,
 }
 
@@ -55,6 +57,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         revision,
         tables: BTreeMap::new(),
         renamings: Vec::new(),
+        gone: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {

@@ -404,7 +404,7 @@ impl Planner<'_> {
             json!({ "old": column.name, "new": shadow }),
         ));
         let swap = self.carry_over(key, table, column, &shadow)?;
-        if column.not_null {
+        if op.nullable.map_or(column.not_null, |nullable| !nullable) {
             self.not_null_steps(Phase::Migrate, key, &shadow)?;
         }
         let agree = format!(
@@ -456,6 +456,7 @@ impl Planner<'_> {
             up: Some(down_over_new),
             down: Some(up),
             default: op.default.as_ref().map(|_| column.default.clone()),
+            nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
             ..AlterColumn::default()
         }));
         self.touch(key, &column.name);
@@ -464,6 +465,8 @@ impl Planner<'_> {
             up: None,
             down: None,
             default: None,
+            // NOT NULL is for the new column, and done.
+            nullable: op.nullable.filter(|nullable| *nullable),
             ..op.clone()
         };
         self.simple_changes(&rest, key, column)

@@ -87,3 +87,10 @@ pub struct Step {
     #[serde(default)]
     pub args: Value,
 }
+
+impl Step {
+    /// Whether it may run in a transaction block that somebody else began.
+    pub fn in_transaction(&self) -> bool {
+        self.kind != Kind::Concurrent && self.phase == Phase::Expand
+    }
+}

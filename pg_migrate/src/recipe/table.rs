@@ -5,6 +5,7 @@ use crate::document::model::{
     Sql, TableConstraint, TableReferences,
 };
 use crate::fault::{Fault, Result, state};
+use crate::recipe::constraint::clause_of;
 use crate::recipe::facts::{self, Table};
 use crate::recipe::plan::{Planner, concurrent, ddl, unlocked};
 use crate::recipe::quote::{ident, idents, literal, qualified};
@@ -295,11 +296,18 @@ impl Planner<'_> {
             )
             .warn("destroys the table's data for good")
         } else {
+            // Its foreign keys leave when it is set aside: see the engine.
+            let operations = table
+                .constraints
+                .iter()
+                .filter(|constraint| constraint.kind == "f")
+                .map(|constraint| Operation::CreateConstraint(clause_of(&key, constraint)))
+                .collect();
             self.plan.inverse.push(Operation::Restore(Restore {
                 table: key.clone(),
                 column: None,
                 attributes: Vec::new(),
-                operations: Vec::new(),
+                operations,
                 fill: None,
             }));
             ddl(
@@ -373,6 +381,11 @@ impl Planner<'_> {
                 )
                 .undo(set_aside_table(&op.table, self.revision)),
             );
+            for operation in &op.operations {
+                if let Operation::CreateConstraint(constraint) = operation {
+                    self.not_valid(&op.table, constraint, None)?;
+                }
+            }
             return Ok(());
         };
         self.restore_column(op, column)
@@ -402,6 +415,8 @@ impl Planner<'_> {
         let invents = op.creates.as_ref();
         let down = match (&op.down, invents) {
             (Some(down), _) => Some(down.clone()),
+            // IF NOT EXISTS: what was there before is not taken away.
+            (None, Some(made)) if made.kind == "table" && self.has_table(&made.name)? => None,
             (None, Some(made)) if made.kind == "table" => {
                 let (schema, name) = self.facts.landing(&made.name)?;
                 let key = qualified(&schema, &name);

@@ -1,0 +1,162 @@
+//! `migrate.backfill` and its kin.
+
+use crate::backfill::{self, Batch, Spec, TableRef};
+use crate::fault::{Fault, Result};
+use crate::ledger;
+use crate::pg::error::{self, or_raise};
+use crate::pg::procedure::NonAtomic;
+use crate::pg::wait;
+use pgrx::iter::TableIterator;
+use pgrx::{JsonB, name, pg_extern, pg_sys};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+fn define(
+    table: pg_sys::Oid,
+    set: Map<String, Value>,
+    predicate: Option<&str>,
+    target_ms: i32,
+) -> Result<i64> {
+    backfill::define(&Spec {
+        table: TableRef::Oid(table.to_u32()),
+        set,
+        predicate: predicate.map(str::to_owned),
+        target_ms,
+        step: None,
+    })
+}
+
+/// Defines a backfill job and gives its number; batches run it.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 200)
+RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn backfill_jsonb(
+    table: Option<pg_sys::Oid>,
+    set: Option<JsonB>,
+    predicate: Option<&str>,
+    target_ms: Option<i32>,
+) -> i64 {
+    or_raise(match (table, set) {
+        (Some(table), Some(JsonB(Value::Object(set)))) => define(
+            table,
+            set,
+            predicate,
+            target_ms.unwrap_or(backfill::TARGET_MS),
+        ),
+        (Some(_), Some(_)) => Err(Fault::invalid("the assignments are not a JSON object")
+            .hint("{\"column\": \"expression\"}")),
+        _ => Err(no_null()),
+    })
+}
+
+/// The same with the assignments as text: a JSON object or an UPDATE's SET list.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 200)
+RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn backfill_text(
+    table: Option<pg_sys::Oid>,
+    set: Option<&str>,
+    predicate: Option<&str>,
+    target_ms: Option<i32>,
+) -> i64 {
+    or_raise(match (table, set) {
+        (Some(table), Some(set)) => backfill::assignments(set).and_then(|set| {
+            define(
+                table,
+                set,
+                predicate,
+                target_ms.unwrap_or(backfill::TARGET_MS),
+            )
+        }),
+        _ => Err(no_null()),
+    })
+}
+
+fn no_null() -> Fault {
+    Fault::invalid("the table and the assignments must not be null")
+}
+
+type Row = (i64, i64, i64, i64, bool);
+
+fn row(batch: Batch) -> Row {
+    (
+        batch.job,
+        batch.rows_updated,
+        batch.blocks_done,
+        batch.blocks_total,
+        batch.done,
+    )
+}
+
+/// Runs exactly one batch of a job, or of whichever has work; no row when there is none.
+#[pg_extern(schema = "migrate", requires = ["tables"])]
+fn backfill_batch(
+    job: pgrx::default!(Option<i64>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(job, i64),
+        name!(rows_updated, i64),
+        name!(blocks_done, i64),
+        name!(blocks_total, i64),
+        name!(done, bool),
+    ),
+> {
+    let batch = or_raise(match job {
+        Some(job) => backfill::tolerant_batch(job),
+        None => backfill::any_batch(),
+    });
+    TableIterator::new(batch.map(row))
+}
+
+/// Stops a job until it is resumed; the batch that runs now is the last.
+#[pg_extern(schema = "migrate", requires = ["tables"])]
+fn pause(job: i64) {
+    or_raise(backfill::pause(job));
+}
+
+/// Goes on with a job that was paused, or begins one again that has failed, was cancelled or has
+/// left rows out.
+#[pg_extern(schema = "migrate", requires = ["tables"])]
+fn resume(job: i64) {
+    or_raise(backfill::resume(job));
+}
+
+/// Ends a job for good; the rows it has filled stay so.
+#[pg_extern(schema = "migrate", requires = ["tables"])]
+fn cancel(job: i64) {
+    or_raise(backfill::cancel(job));
+}
+
+/// Runs batches of a job until it is done, committing each.
+#[pg_extern(sql = r#"
+CREATE PROCEDURE migrate.run_backfill(job bigint) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn run_backfill(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) {
+    or_raise(run(job, fcinfo));
+}
+
+fn run(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
+    let mut transactions = NonAtomic::connect(fcinfo)?;
+    let job = job.ok_or_else(|| {
+        Fault::invalid("the job must not be null").hint("SELECT * FROM migrate.progress;")
+    })?;
+    loop {
+        wait::check_interrupts();
+        let batch = backfill::batch(job);
+        // Also after an error: that the job has failed is to be kept.
+        transactions.commit();
+        let batch = batch?;
+        if batch.done {
+            if let Some(fault) = ledger::unfilled(&ledger::job(job)?)? {
+                error::warning(fault);
+            }
+            return Ok(());
+        }
+        if batch.idle {
+            wait::sleep(Duration::from_millis(100));
+        }
+    }
+}

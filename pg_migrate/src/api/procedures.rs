@@ -1,0 +1,87 @@
+//! Procedures: they commit as they go.
+
+use crate::engine::{self, Scope};
+use crate::fault::{Fault, Result};
+use crate::pg::error;
+use crate::pg::procedure::NonAtomic;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::time::Duration;
+
+fn procedure(fcinfo: pg_sys::FunctionCallInfo, body: impl FnOnce(&mut NonAtomic) -> Result<()>) {
+    let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| {
+        engine::refuse_on_standby()?;
+        body(&mut transactions)
+    });
+    error::or_raise(outcome);
+}
+
+fn limit(seconds: Option<i32>) -> Result<Option<Duration>> {
+    seconds
+        .map(|seconds| {
+            u64::try_from(seconds)
+                .map(Duration::from_secs)
+                .map_err(|_| Fault::invalid("max_seconds must not be negative"))
+        })
+        .transpose()
+}
+
+fn required(value: Option<String>, name: &str, example: &str) -> Result<String> {
+    value.ok_or_else(|| {
+        Fault::invalid(format!("{name} must not be null")).hint(format!("For example: {example}"))
+    })
+}
+
+/// Brings the database up to `target` in the foreground: applies what is pending, resumes what was
+/// interrupted, drives what is queued.
+#[pg_extern(
+    schema = "migrate",
+    sql = "CREATE PROCEDURE migrate.upgrade(target text DEFAULT 'heads', max_seconds int DEFAULT NULL) \
+           LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn upgrade(target: Option<String>, max_seconds: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
+    procedure(fcinfo, |transactions| {
+        let target = required(target, "target", "CALL migrate.upgrade('heads');")?;
+        engine::upgrade(transactions, &target, limit(max_seconds)?)
+    });
+}
+
+/// Ends a migration: verifies, then removes the old shape.
+#[pg_extern(
+    schema = "migrate",
+    sql = "CREATE PROCEDURE migrate.contract(revision text) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn contract(revision: Option<String>, fcinfo: pg_sys::FunctionCallInfo) {
+    procedure(fcinfo, |transactions| {
+        let revision = required(revision, "revision", "CALL migrate.contract('0007');")?;
+        engine::contract(transactions, &revision)
+    });
+}
+
+/// Takes migrations back.
+#[pg_extern(
+    schema = "migrate",
+    sql = "CREATE PROCEDURE migrate.downgrade(target text) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn downgrade(target: Option<String>, fcinfo: pg_sys::FunctionCallInfo) {
+    procedure(fcinfo, |transactions| {
+        let target = required(target, "target", "CALL migrate.downgrade('-1');")?;
+        engine::downgrade(transactions, &target)
+    });
+}
+
+/// Drives everything that is queued and that the caller may drive, at most for `max_seconds`; a
+/// step that failed is left to `upgrade` and `repair`. For workers and pg_cron.
+#[pg_extern(
+    schema = "migrate",
+    sql = "CREATE PROCEDURE migrate.work(max_seconds int DEFAULT NULL) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
+)]
+fn work(max_seconds: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
+    procedure(fcinfo, |transactions| {
+        let scope = Scope {
+            limit: limit(max_seconds)?,
+            ..Scope::default()
+        };
+        engine::drive(transactions, &scope)
+    });
+}

@@ -1,0 +1,115 @@
+//! How much the next statement of a batch takes on, from what the last one cost. Knows no
+//! PostgreSQL. Striping and throttles will be decided here too, from the same measurements.
+
+use std::time::Duration;
+
+/// Blocks of the first statement of a range, whose cost nobody knows yet.
+pub const FIRST_CHUNK: i64 = 8;
+
+/// Never more: a dense stretch after an empty one must not become one long transaction.
+const LARGEST_CHUNK: i64 = 1024;
+
+/// A batch consists of about this many statements: enough that its length can be steered, few
+/// enough that planning them costs nothing.
+const CHUNKS_PER_BATCH: u32 = 6;
+
+/// Steers one batch.
+#[derive(Debug, Clone)]
+pub struct Feedback {
+    target: Duration,
+    /// Blocks of the next statement.
+    pub chunk: i64,
+}
+
+impl Feedback {
+    pub fn new(target: Duration, chunk: i64) -> Self {
+        Feedback {
+            target,
+            chunk: chunk.clamp(1, LARGEST_CHUNK),
+        }
+    }
+
+    /// Takes note of a statement that read `blocks` in `took`.
+    pub fn measured(&mut self, blocks: i64, took: Duration) {
+        let wanted = self.target.as_secs_f64() / f64::from(CHUNKS_PER_BATCH);
+        let per_block = took.as_secs_f64().max(1e-7) / (blocks.max(1) as f64);
+        let fits = (wanted / per_block) as i64;
+        // Quick to shrink, slower to grow: too large a step down costs speed, up costs a stall.
+        self.chunk = fits
+            .clamp(self.chunk / 8, self.chunk * 4)
+            .clamp(1, LARGEST_CHUNK);
+    }
+
+    /// Whether a batch that has lasted `so_far` should end here rather than go past its target.
+    pub fn enough(&self, so_far: Duration) -> bool {
+        so_far + self.target / CHUNKS_PER_BATCH / 2 >= self.target
+    }
+}
+
+/// How long ranges whose rows are locked by others are left alone after the `retries`-th look.
+pub fn retry_after(retries: i32) -> Duration {
+    Duration::from_millis(50 << retries.clamp(0, 5))
+}
+
+/// Passes over a table whose writers do not fill the rows: after so many the job gives up.
+pub const MOST_PASSES: i32 = 20;
+
+/// How long to wait before `pass`; the first ones follow each other at once.
+pub fn pass_after(pass: i32) -> Duration {
+    if pass < 4 {
+        return Duration::ZERO;
+    }
+    Duration::from_millis(100 << (pass - 4).min(9)).min(Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn chunks_settle_where_a_batch_meets_its_target() {
+        let mut feedback = Feedback::new(MS(200), FIRST_CHUNK);
+        let cost = |blocks: i64| Duration::from_micros(300 * blocks as u64);
+        let mut total = Duration::ZERO;
+        for _ in 0..20 {
+            total = Duration::ZERO;
+            while !feedback.enough(total) {
+                let blocks = feedback.chunk;
+                total += cost(blocks);
+                feedback.measured(blocks, cost(blocks));
+            }
+        }
+        assert!((100..=111).contains(&feedback.chunk), "{}", feedback.chunk);
+        assert!((MS(160)..=MS(230)).contains(&total), "{total:?}");
+    }
+
+    #[test]
+    fn a_stall_shrinks_the_chunk_and_nothing_stops_it_growing_back() {
+        let mut feedback = Feedback::new(MS(200), 512);
+        feedback.measured(512, MS(5_000));
+        assert_eq!(feedback.chunk, 64);
+        feedback.measured(64, Duration::from_micros(1));
+        assert_eq!(feedback.chunk, 256);
+        for _ in 0..9 {
+            feedback.measured(feedback.chunk, Duration::ZERO);
+        }
+        assert_eq!(feedback.chunk, LARGEST_CHUNK);
+        feedback.measured(1024, MS(100_000));
+        feedback.measured(128, MS(100_000));
+        feedback.measured(16, MS(100_000));
+        feedback.measured(2, MS(100_000));
+        feedback.measured(1, MS(100_000));
+        assert_eq!(feedback.chunk, 1);
+    }
+
+    #[test]
+    fn waits_grow_and_are_bounded() {
+        assert_eq!(retry_after(0), MS(50));
+        assert_eq!(retry_after(99), MS(1600));
+        assert_eq!(pass_after(2), Duration::ZERO);
+        assert_eq!(pass_after(4), MS(100));
+        assert_eq!(pass_after(99), MS(51_200));
+    }
+}

@@ -1,0 +1,369 @@
+//! Fills the rows of a few blocks of one heap: one UPDATE where nothing is in the way, and with
+//! care around rows that others have locked or that cannot be filled.
+
+use super::blocks::Blocks;
+use super::condition::{block_of, rows, set_list, tid_array, window};
+use super::storage::{self, Heap, Table};
+use super::work;
+use crate::fault::{Fault, Result, state};
+use crate::ledger::{self, Job};
+use crate::pg::{settings, spi, subtransaction};
+use crate::sync;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// A plain UPDATE that meets a locked row waits this long, then the window is done row by row.
+const WINDOW_WAIT: &str = "10ms";
+/// Longest wait for a lock that rows already locked by us need besides (a referenced row, a unique
+/// value that somebody is inserting).
+const ROW_WAIT: &str = "100ms";
+/// More rows than this that cannot be filled are a mistake in the expression, not bad rows.
+const MOST_QUARANTINED: i64 = 1000;
+
+/// The filling of one storage relation within a batch.
+pub struct Filler<'a> {
+    job: &'a Job,
+    relation: u32,
+    heap: &'a Heap,
+    alias: &'a str,
+    set: String,
+    /// What FOR … locks a row as strongly as the UPDATE will.
+    strength: &'static str,
+    pub rows: i64,
+    /// Blocks with rows that others have locked.
+    pub skipped: Blocks,
+}
+
+/// What an attempt came to.
+struct Filled {
+    rows: i64,
+    skipped: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    tid: String,
+}
+
+impl<'a> Filler<'a> {
+    pub fn new(job: &'a Job, table: &'a Table, relation: u32, heap: &'a Heap) -> Self {
+        let quoted: Vec<(String, &str)> = job
+            .assignments
+            .iter()
+            .filter_map(|(column, value)| Some((spi::ident(column), value.as_str()?)))
+            .collect();
+        let key = table
+            .columns
+            .iter()
+            .any(|column| column.key && job.assignments.contains_key(&column.name));
+        Filler {
+            job,
+            relation,
+            heap,
+            alias: &table.alias,
+            set: set_list(quoted.iter().map(|(column, text)| (column.as_str(), *text))),
+            strength: if key { "UPDATE" } else { "NO KEY UPDATE" },
+            rows: 0,
+            skipped: Blocks::default(),
+        }
+    }
+
+    /// Fills `[first, end)`. Rows that others have locked are noted in `skipped`, rows that cannot
+    /// be filled are quarantined. Errors: what is wrong with more than single rows.
+    pub fn blocks(&mut self, first: i64, end: i64) -> Result<()> {
+        let window = window(self.alias, first, end);
+        let fault = match subtransaction::attempt(|| self.plain(&window)) {
+            Ok(count) => {
+                self.rows += count;
+                return Ok(());
+            }
+            Err(fault) => fault,
+        };
+        if is_conflict(&fault) {
+            match subtransaction::attempt(|| self.careful(&window)) {
+                Ok(filled) => {
+                    self.add(filled);
+                    return Ok(());
+                }
+                Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => {}
+                Err(fault) => return Err(fault),
+            }
+        } else if !is_about_a_row(&fault) {
+            return Err(fault);
+        }
+        let all = work::within(self.job, || self.places(&window, ""))?;
+        self.each(&all)
+    }
+
+    fn add(&mut self, filled: Filled) {
+        self.rows += filled.rows;
+        for block in filled.skipped {
+            self.skipped.add(block, block + 1);
+        }
+    }
+
+    /// Halves a list of rows until what is wrong is alone.
+    fn each(&mut self, tids: &[String]) -> Result<()> {
+        if tids.is_empty() {
+            return Ok(());
+        }
+        let these = rows(self.alias, tids);
+        let fault = match subtransaction::attempt(|| self.careful(&these)) {
+            Ok(filled) => {
+                self.add(filled);
+                return Ok(());
+            }
+            Err(fault) => fault,
+        };
+        if !is_conflict(&fault) && !is_about_a_row(&fault) {
+            return Err(fault);
+        }
+        match tids {
+            [tid] if is_conflict(&fault) => {
+                let block = block_of(tid).unwrap_or(0);
+                self.skipped.add(block, block + 1);
+                Ok(())
+            }
+            [tid] => self.quarantine(tid, &fault),
+            many => {
+                let (left, right) = many.split_at(many.len() / 2);
+                self.each(left)?;
+                self.each(right)
+            }
+        }
+    }
+
+    /// One statement: what an UPDATE of the whole table would do, on a window of it.
+    fn plain(&self, which: &str) -> Result<i64> {
+        work::within(self.job, || {
+            wait_at_most(WINDOW_WAIT, || {
+                self.update(&format!("{which} AND {}", self.job.condition))
+            })
+        })
+    }
+
+    /// Locks what is free, passes over what is not, and fills what it has locked. Two statements:
+    /// a row that somebody moved between the snapshot and the lock is locked where it is now, and
+    /// only a later snapshot finds it there.
+    fn careful(&self, which: &str) -> Result<Filled> {
+        work::within(self.job, || {
+            let which = format!("{which} AND {}", self.job.condition);
+            let locked = self.places(
+                &which,
+                &format!(" FOR {} OF {} SKIP LOCKED", self.strength, self.alias),
+            )?;
+            let ours: HashSet<&str> = locked.iter().map(String::as_str).collect();
+            let skipped = self
+                .places(&which, "")?
+                .iter()
+                .filter(|tid| !ours.contains(tid.as_str()))
+                .filter_map(|tid| block_of(tid))
+                .collect();
+            let rows = if locked.is_empty() {
+                0
+            } else {
+                wait_at_most(ROW_WAIT, || self.update(&rows(self.alias, &locked)))?
+            };
+            Ok(Filled { rows, skipped })
+        })
+    }
+
+    fn places(&self, which: &str, locking: &str) -> Result<Vec<String>> {
+        let rows: Vec<Place> = spi::write(
+            &format!(
+                "SELECT {alias}.ctid::pg_catalog.text AS tid FROM ONLY {} AS {alias} WHERE {which}{locking}",
+                self.heap.name,
+                alias = self.alias
+            ),
+            &[],
+        )?;
+        Ok(rows.into_iter().map(|row| row.tid).collect())
+    }
+
+    fn update(&self, which: &str) -> Result<i64> {
+        let update = format!(
+            "UPDATE ONLY {} AS {} SET {} WHERE {which}",
+            self.heap.name, self.alias, self.set
+        );
+        if self.job.self_ending || self.job.sync_trigger.is_some() {
+            let count = sync::filling(self.relation, || spi::run(&update, &[]))?;
+            return Ok(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        // Nothing but the row itself tells whether it is done: it must no longer match.
+        #[derive(Deserialize)]
+        struct Tally {
+            rows: i64,
+            again: i64,
+        }
+        let tally: Tally = sync::filling(self.relation, || {
+            spi::value(
+                &format!(
+                    "WITH u AS ({update} RETURNING ({}) AS again) \
+                     SELECT pg_catalog.jsonb_build_object('rows', pg_catalog.count(*), \
+                            'again', pg_catalog.count(*) FILTER (WHERE again)) FROM u",
+                    self.job.condition
+                ),
+                &[],
+            )
+        })?;
+        if tally.again > 0 {
+            return Err(Fault::wrong_state(format!(
+                "the backfill of {} would never end",
+                self.job.relation_name
+            ))
+            .detail(format!(
+                "{} of {} rows still match \"where\" after they were updated; they would be updated again and again.",
+                tally.again, tally.rows
+            ))
+            .hint("Give a \"where\" that is false for a row that is done, such as new_column IS NULL."));
+        }
+        Ok(tally.rows)
+    }
+
+    fn quarantine(&self, tid: &str, fault: &Fault) -> Result<()> {
+        if ledger::quarantined(self.job.job)? >= MOST_QUARANTINED {
+            return Err(Fault::wrong_state(format!(
+                "more than {MOST_QUARANTINED} rows of {} could not be filled",
+                self.job.relation_name
+            ))
+            .detail(format!("The last error: {fault}"))
+            .hint("Correct the expression and define the backfill again."));
+        }
+        let key = match storage::key_pairs(self.relation, self.alias)? {
+            None => None,
+            Some(pairs) => work::within(self.job, || {
+                #[derive(Deserialize)]
+                struct Key {
+                    key: Value,
+                }
+                let found: Vec<Key> = spi::write(
+                    &format!(
+                        "SELECT pg_catalog.jsonb_build_object({pairs}) AS key FROM ONLY {} AS {} WHERE {}",
+                        self.heap.name,
+                        self.alias,
+                        rows(self.alias, &[tid.to_owned()])
+                    ),
+                    &[],
+                )?;
+                Ok(found.into_iter().next().map(|row| row.key))
+            })?,
+        };
+        ledger::quarantine(
+            self.job.job,
+            self.relation,
+            &self.heap.name,
+            tid,
+            key.as_ref(),
+            fault,
+        )
+    }
+}
+
+/// Counts the rows still to be done in the whole table, up to a limit, in one snapshot: rows that
+/// move while a pass runs cannot slip through this. Quarantined rows are not counted.
+/// An expression that fails for some row counts as one row to be done.
+pub fn verify(job: &Job, table: &Table) -> Result<i64> {
+    #[derive(Deserialize)]
+    struct Count {
+        count: i64,
+    }
+    let alias = &table.alias;
+    let (relations, tids): (Vec<_>, Vec<_>) =
+        ledger::quarantined_rows(job.job)?.into_iter().unzip();
+    let condition = if tids.is_empty() {
+        job.condition.clone()
+    } else {
+        let relations: Vec<String> = relations.iter().map(u32::to_string).collect();
+        // CASE: the condition may fail for exactly these rows and must not be tried on them.
+        format!(
+            "CASE WHEN ({alias}.tableoid, {alias}.ctid) IN (SELECT q.r, q.t FROM ROWS FROM ( \
+             pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]), pg_catalog.unnest({})) AS q(r, t)) \
+             THEN false ELSE {} END",
+            relations.join(","),
+            tid_array(&tids),
+            job.condition
+        )
+    };
+    let counted: Result<Vec<Count>> = subtransaction::attempt(|| {
+        work::within(job, || {
+            spi::write(
+                &format!(
+                    "SELECT pg_catalog.count(*) AS count FROM (SELECT 1 FROM {} AS {alias} WHERE {condition} LIMIT 1000) q",
+                    table.name
+                ),
+                &[],
+            )
+        })
+    });
+    match counted {
+        Ok(rows) => Ok(rows.first().map_or(0, |row| row.count)),
+        Err(fault) if is_about_a_row(&fault) => Ok(1),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn wait_at_most<T>(time: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let scope = settings::Scope::new();
+    scope.set("lock_timeout", time);
+    let value = body();
+    drop(scope);
+    value
+}
+
+/// Another session is in the way.
+pub fn is_conflict(fault: &Fault) -> bool {
+    matches!(
+        fault.sqlstate.as_str(),
+        state::LOCK_NOT_AVAILABLE | state::DEADLOCK
+    )
+}
+
+/// An error of the values of a row: data exceptions, constraints, raised by functions and triggers,
+/// limits of an index entry.
+pub fn is_about_a_row(fault: &Fault) -> bool {
+    ["21", "22", "23", "38", "39", "44", "54", "P0"]
+        .iter()
+        .any(|class| fault.sqlstate.starts_with(class))
+}
+
+/// An error of the moment, which does not speak against the job.
+pub fn is_passing(fault: &Fault) -> bool {
+    is_conflict(fault)
+        || ["08", "25", "40", "53", "57", "58"]
+            .iter()
+            .any(|class| fault.sqlstate.starts_with(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart() {
+        let of = |state: &str| Fault::new(state, "x");
+        for state in ["22012", "23514", "P0001", "54000"] {
+            assert!(
+                is_about_a_row(&of(state)) && !is_passing(&of(state)),
+                "{state}"
+            );
+        }
+        for state in ["55P03", "40P01"] {
+            assert!(
+                is_conflict(&of(state)) && is_passing(&of(state)) && !is_about_a_row(&of(state))
+            );
+        }
+        for state in ["57014", "53100", "57P01"] {
+            assert!(
+                is_passing(&of(state)) && !is_about_a_row(&of(state)),
+                "{state}"
+            );
+        }
+        for state in ["42703", "42501", "55000"] {
+            assert!(
+                !is_passing(&of(state)) && !is_about_a_row(&of(state)),
+                "{state}"
+            );
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Which relations a job works on, and what their files look like now. The one place that would
+//! have to know of another node: above it a job is a set of storage relations, whether one or a
+//! thousand.
+
+use crate::fault::Result;
+use crate::pg::settings;
+use crate::pg::spi::{self, Arg};
+use serde::Deserialize;
+
+/// Catalog queries see nothing that the caller put on the search path.
+fn read<T: serde::de::DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
+    let scope = settings::Scope::new();
+    scope.set("search_path", "pg_catalog, pg_temp");
+    let rows = spi::write(sql, args);
+    drop(scope);
+    rows
+}
+
+/// A column as far as a backfill must know it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Column {
+    pub name: String,
+    pub quoted: String,
+    /// With its modifier, schema-qualified where it must be.
+    pub data_type: String,
+    pub generated: bool,
+    /// Part of the partition key of the table or of one of its partitions.
+    pub partition_key: bool,
+    /// In a unique index that foreign keys could point to: changing it takes the stronger row lock.
+    pub key: bool,
+}
+
+/// The relation a job is for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Table {
+    pub kind: String,
+    pub temporary: bool,
+    /// Schema-qualified and quoted.
+    pub name: String,
+    /// Its bare name, quoted: expressions may qualify columns with it.
+    pub alias: String,
+    pub columns: Vec<Column>,
+    /// The user's own triggers that each update fires.
+    pub triggers: Vec<String>,
+}
+
+pub fn table(relation: u32) -> Result<Option<Table>> {
+    let rows: Vec<Table> = read(
+        "SELECT c.relkind::text AS kind, c.relpersistence = 't' AS temporary, \
+                quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, quote_ident(c.relname) AS alias, \
+                (SELECT coalesce(jsonb_agg(jsonb_build_object( \
+                    'name', a.attname, 'quoted', quote_ident(a.attname), \
+                    'data_type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '', \
+                    'partition_key', EXISTS (SELECT 1 FROM pg_partition_tree(c.oid) t \
+                        JOIN pg_partitioned_table p ON p.partrelid = t.relid \
+                        JOIN pg_attribute k ON k.attrelid = t.relid AND k.attnum = ANY (p.partattrs::int2[]) \
+                        WHERE k.attname = a.attname), \
+                    'key', EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate \
+                        AND i.indpred IS NULL AND i.indexprs IS NULL AND a.attnum = ANY (i.indkey::int2[])))), '[]') \
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns, \
+                (SELECT coalesce(jsonb_agg(t.tgname ORDER BY t.tgname), '[]') FROM pg_trigger t \
+                 JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_namespace fn ON fn.oid = f.pronamespace \
+                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0 \
+                   AND fn.nspname <> 'migrate') AS triggers \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
+        &[Arg::Oid(relation)],
+    )?;
+    Ok(rows.into_iter().next())
+}
+
+/// The OID that a name means in the search path of now.
+pub fn resolve(name: &str) -> Result<Option<u32>> {
+    #[derive(Deserialize)]
+    struct Row {
+        oid: Option<u32>,
+    }
+    let rows: Vec<Row> = spi::write(
+        "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.int8 AS oid",
+        &[Arg::Text(name)],
+    )?;
+    Ok(rows.first().and_then(|row| row.oid))
+}
+
+/// A relation with rows of its own: the table itself, a leaf partition, an inheriting table.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Leaf {
+    pub relation: u32,
+    /// Schema-qualified and quoted.
+    pub name: String,
+    /// A plain heap; otherwise what it is, in words.
+    pub heap: bool,
+    pub what: String,
+    pub rows: i64,
+}
+
+/// Every storage relation under `relation`, in the order in which they are worked on.
+pub fn leaves(relation: u32) -> Result<Vec<Leaf>> {
+    read(
+        "WITH RECURSIVE tree(oid) AS ( \
+             SELECT $1::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid) \
+         SELECT c.oid::int8 AS relation, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, \
+                c.relkind = 'r' AND m.amname = 'heap' AS heap, \
+                CASE WHEN c.relkind = 'f' THEN 'a foreign table' ELSE 'stored by access method ' || coalesce(m.amname, '?') END AS what, \
+                CASE WHEN c.relkind = 'f' THEN 0 \
+                     WHEN c.reltuples > 0 THEN c.reltuples \
+                     ELSE s.blocks * 50 END::int8 AS rows \
+         FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_am m ON m.oid = c.relam \
+         CROSS JOIN LATERAL (SELECT CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END \
+                                    / current_setting('block_size')::float8 AS blocks) s \
+         WHERE c.relkind IN ('r', 'f') ORDER BY c.oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
+/// The heap file of a storage relation at this moment.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Heap {
+    /// Schema-qualified and quoted.
+    pub name: String,
+    pub filenode: u32,
+    pub blocks: i64,
+}
+
+/// The heap of `leaf`; `None` when it is no longer a part of `root`. The caller has locked it.
+pub fn heap(root: u32, leaf: u32) -> Result<Option<Heap>> {
+    let rows: Vec<Heap> = read(
+        "WITH RECURSIVE up(oid) AS ( \
+             SELECT $2::oid UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid) \
+         SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, \
+                pg_relation_filenode(c.oid)::int8 AS filenode, \
+                pg_relation_size(c.oid) / current_setting('block_size')::int8 AS blocks \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.oid = $2 AND EXISTS (SELECT 1 FROM up WHERE up.oid = $1)",
+        &[Arg::Oid(root), Arg::Oid(leaf)],
+    )?;
+    Ok(rows.into_iter().next())
+}
+
+/// The triggers that fill `columns` on every write, as a text to compare; `None`: not every column
+/// has one. Only those that also fire for replicated changes (ENABLE ALWAYS) count.
+pub fn sync_triggers(relation: u32, columns: &[String]) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        triggers: Option<String>,
+        columns: i64,
+    }
+    let rows: Vec<Row> = read(
+        "SELECT string_agg(t.oid::text, ',' ORDER BY t.oid) AS triggers, count(DISTINCT w.name) AS columns \
+         FROM pg_trigger t \
+         JOIN unnest($2) AS w(name) ON encode(convert_to(w.name, getdatabaseencoding()), 'escape') \
+              = split_part(encode(t.tgargs, 'escape'), '\\000', 2) \
+         WHERE t.tgrelid = $1 AND t.tgenabled = 'A' \
+           AND t.tgfoid = to_regprocedure('migrate.sync_column_trigger()')",
+        &[Arg::Oid(relation), Arg::Texts(columns.to_vec())],
+    )?;
+    Ok(rows
+        .into_iter()
+        .next()
+        .filter(|row| row.columns == columns.len() as i64)
+        .and_then(|row| row.triggers))
+}
+
+/// The primary key's columns, quoted literal and identifier in turn, as arguments of
+/// `jsonb_build_object`; `None` without one.
+pub fn key_pairs(relation: u32, alias: &str) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        pairs: Option<String>,
+    }
+    let rows: Vec<Row> = read(
+        "SELECT string_agg(quote_literal(a.attname) || ', ' || $2 || '.' || quote_ident(a.attname), ', ' ORDER BY a.attnum) AS pairs \
+         FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) \
+         WHERE i.indrelid = $1 AND i.indisprimary",
+        &[Arg::Oid(relation), Arg::Text(alias)],
+    )?;
+    Ok(rows.into_iter().next().and_then(|row| row.pairs))
+}

@@ -1,0 +1,247 @@
+//! What a migration would do: the plan, the plan as plain SQL for review or to run by hand, and what
+//! its steps will cost. Writes nothing, but for the record that a step was run by hand.
+
+use super::context::may_drive;
+use super::{register, settings, start};
+use crate::catalog::{self, Live};
+use crate::document::{self, Defaults, Document, nearest};
+use crate::fault::{Fault, Result};
+use crate::ledger::{self, Event};
+use crate::pg::spi::literal;
+use crate::recipe;
+use crate::recipe::step::{Kind, Phase, Step};
+
+/// The steps that are left of a migration.
+pub struct Preview {
+    pub revision: String,
+    /// With the number under which a registered migration knows the step.
+    pub steps: Vec<(i32, Step)>,
+    pub irreversible: Option<String>,
+    /// Its steps are recorded: what is run by hand must be recorded too.
+    pub begun: bool,
+}
+
+/// A document, or a word that names a registered revision; a document that names no revision is
+/// a draft.
+pub fn named_or_read(text: &str) -> Result<Document> {
+    let trimmed = text.trim();
+    let word = !trimmed.is_empty()
+        && !trimmed.contains(|c: char| c.is_whitespace() || c == ';' || c == '{');
+    let read = |text: &str, revision: Option<String>| {
+        document::parse_with(
+            text,
+            &Defaults {
+                revision,
+                down_revision: None,
+            },
+        )
+    };
+    if word {
+        let row = register::find(trimmed)?;
+        return read(&row.document, Some(row.revision));
+    }
+    read(text, None).or_else(|fault| read(text, Some("draft".to_owned())).map_err(|_| fault))
+}
+
+/// What is left to do: the recorded steps of a migration that was begun, else a plan made now.
+pub fn preview(text: &str) -> Result<Preview> {
+    let document = named_or_read(text)?;
+    let known =
+        ledger::revision(&document.revision)?.filter(|row| row.checksum == document.checksum);
+    if let Some(row) = known {
+        let steps = ledger::steps(&row.revision, "up")?;
+        if !steps.is_empty() {
+            return Ok(Preview {
+                revision: row.revision,
+                steps: steps
+                    .iter()
+                    .filter(|step| !step.is_over())
+                    .map(|step| (step.step, step.planned()))
+                    .collect(),
+                irreversible: row.irreversible,
+                begun: true,
+            });
+        }
+    }
+    let (up, _) = start::operations_of(&document)?;
+    let plan = recipe::plan(&up, &Live, &document.revision)?;
+    Ok(Preview {
+        revision: document.revision,
+        steps: (1..).zip(plan.steps).collect(),
+        irreversible: plan.irreversible,
+        begun: false,
+    })
+}
+
+/// Records that a step was run by hand.
+pub fn record_step(word: &str, number: i32) -> Result<String> {
+    let revision = register::find(word)?;
+    may_drive(&revision)?;
+    let id = revision.revision.as_str();
+    let Some(step) = ledger::steps(id, "up")?
+        .into_iter()
+        .find(|step| step.step == number)
+    else {
+        return Err(
+            Fault::invalid(format!("migration \"{id}\" has no step {number}"))
+                .hint("SELECT * FROM migrate.steps; shows them."),
+        );
+    };
+    if !step.is_over() {
+        ledger::set_step(&step, "done", None)?;
+        ledger::event(&Event {
+            revision: Some(id),
+            direction: Some("up"),
+            step: Some(number),
+            what: "step done",
+            sql: Some(&step.sql),
+            detail: Some("recorded by hand"),
+            ..Event::default()
+        })?;
+    }
+    start::settle(id).map(|state| state.as_str().to_owned())
+}
+
+/// How much a step has to read.
+#[derive(Debug)]
+pub struct Size {
+    pub rows: i64,
+    /// In words.
+    pub estimate: String,
+}
+
+/// Rows a second that a backfill does on modest hardware, and bytes a second that a scan reads:
+/// only for the order of magnitude that `plan` shows.
+const BACKFILL_ROWS: f64 = 40_000.0;
+const SCAN_BYTES: f64 = 250.0 * 1024.0 * 1024.0;
+
+/// What a step that reads a whole table reads; `None` for a step of catalog speed.
+pub fn size_of(step: &Step) -> Result<Option<Size>> {
+    let long = step.scans || step.rewrites || step.kind == Kind::Backfill;
+    let (Some(relation), true) = (&step.relation, long) else {
+        return Ok(None);
+    };
+    let Some(size) = catalog::size(relation)? else {
+        return Ok(None);
+    };
+    let seconds = if step.kind == Kind::Backfill {
+        size.rows / BACKFILL_ROWS
+    } else {
+        size.bytes / SCAN_BYTES
+    };
+    let time = match seconds {
+        s if s < 1.0 => "under a second".to_owned(),
+        s if s < 90.0 => format!("about {s:.0} s"),
+        s if s < 5400.0 => format!("about {:.0} min", s / 60.0),
+        s => format!("about {:.1} h", s / 3600.0),
+    };
+    #[allow(clippy::cast_possible_truncation)] // reltuples is a float4 of whole rows
+    let rows = size.rows as i64;
+    Ok(Some(Size {
+        rows,
+        estimate: format!("{:.1} MB, {time}", size.bytes / 1024.0 / 1024.0),
+    }))
+}
+
+fn phase_named(word: &str) -> Result<Phase> {
+    match word {
+        "expand" => Ok(Phase::Expand),
+        "migrate" => Ok(Phase::Migrate),
+        "contract" => Ok(Phase::Contract),
+        other => {
+            let fault = Fault::invalid(format!("unknown phase \"{other}\""));
+            Err(match nearest(other, ["expand", "migrate", "contract"]) {
+                Some(near) => fault.hint(format!("Did you mean \"{near}\"?")),
+                None => fault.hint("Use expand, migrate or contract."),
+            })
+        }
+    }
+}
+
+/// The plan as statements to run one after another outside a transaction block.
+pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
+    let only = phase.map(phase_named).transpose()?;
+    let plan = preview(text)?;
+    let mut lines = vec![format!("-- migration {}", plan.revision.replace('\n', " "))];
+    let brief = format!(
+        "SET lock_timeout = '{}ms'",
+        settings::lock_timeout().as_millis()
+    );
+    for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
+        let steps: Vec<&(i32, Step)> = plan
+            .steps
+            .iter()
+            .filter(|(_, step)| step.phase == phase)
+            .collect();
+        if steps.is_empty() || only.is_some_and(|only| only != phase) {
+            continue;
+        }
+        lines.push(
+            match phase {
+                Phase::Expand => {
+                    "-- expand: one transaction; run it again when a lock is not to be had"
+                }
+                Phase::Migrate => "-- migrate: outside a transaction; may take long, blocks nobody",
+                Phase::Contract => "-- contract: when no session uses the old shape any more",
+            }
+            .to_owned(),
+        );
+        lines.push(brief.clone());
+        let together = phase != Phase::Migrate;
+        let mut open = false;
+        for (number, step) in steps {
+            if let Some(warning) = &step.warning {
+                lines.push(format!("-- warning: {}", warning.replace('\n', " ")));
+            }
+            let joins = together && matches!(step.kind, Kind::Ddl);
+            if joins != open {
+                lines.push(if joins { "BEGIN" } else { "COMMIT" }.to_owned());
+                open = joins;
+            }
+            match step.kind {
+                Kind::Concurrent => {
+                    lines.push("SET lock_timeout = 0".to_owned());
+                    lines.push(step.sql.clone());
+                    lines.push(brief.clone());
+                }
+                Kind::Backfill => lines.push(as_call(&step.sql)),
+                Kind::Verify => lines.push(as_check(step)),
+                Kind::Ddl | Kind::Validate => lines.push(step.sql.clone()),
+            }
+            if plan.begun {
+                lines.push(format!(
+                    "SELECT migrate.record_step({}, {number})",
+                    literal(&plan.revision)
+                ));
+            }
+        }
+        if open {
+            lines.push("COMMIT".to_owned());
+        }
+    }
+    lines.push("RESET lock_timeout".to_owned());
+    Ok(lines)
+}
+
+/// `SELECT migrate.backfill(…)` only defines a job: by hand it has to be run too.
+fn as_call(sql: &str) -> String {
+    match sql.strip_prefix("SELECT ") {
+        Some(call) => format!("CALL migrate.run_backfill({call})"),
+        None => sql.to_owned(),
+    }
+}
+
+/// A verification that stops the script where the engine would stop.
+fn as_check(step: &Step) -> String {
+    let message = step
+        .args
+        .get("message")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("verification failed");
+    let body = format!(
+        " BEGIN IF ({}) > 0 THEN RAISE EXCEPTION USING MESSAGE = {}; END IF; END ",
+        step.sql,
+        literal(message)
+    );
+    format!("DO {}", literal(&body))
+}

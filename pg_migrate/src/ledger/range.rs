@@ -1,0 +1,273 @@
+//! `migrate.backfill_range` and `migrate.quarantine`: the pieces of a job, and the rows it could
+//! not fill.
+
+use super::owned;
+use crate::fault::{Fault, Result};
+use crate::pg::spi::{self, Arg};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A piece of one storage relation.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Range {
+    pub range: i64,
+    /// `scan` or `verify`.
+    pub kind: String,
+    pub relation: u32,
+    pub filenode: u32,
+    pub next_block: i64,
+    pub end_block: i64,
+    pub skipped: Vec<i64>,
+    pub chunk_blocks: i64,
+    pub retries: i32,
+}
+
+/// What a batch did to its range.
+#[derive(Debug)]
+pub struct Moved {
+    pub next_block: i64,
+    pub skipped: Vec<i64>,
+    pub chunk_blocks: i64,
+    pub rows: i64,
+    pub took: Duration,
+    pub retries: i32,
+    /// Not to be looked at again before this time has passed.
+    pub rest: Option<Duration>,
+    pub found: Option<i64>,
+    pub done: bool,
+}
+
+const COLUMNS: &str = "range, kind, relation::int8 AS relation, filenode::int8 AS filenode, next_block, end_block, \
+                       skipped, chunk_blocks, retries";
+
+/// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
+/// one with skipped rows whose time has come. `None`: others have all there is.
+pub fn claim(job: i64) -> Result<Option<Range>> {
+    for which in [
+        "next_block < end_block",
+        "next_block >= end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
+    ] {
+        let rows: Vec<Range> = owned(|| {
+            spi::write(
+                &format!(
+                    "SELECT {COLUMNS} FROM migrate.backfill_range WHERE job = $1 AND NOT done AND {which} \
+                     ORDER BY range LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+                ),
+                &[Arg::Int(job)],
+            )
+        })?;
+        if let Some(range) = rows.into_iter().next() {
+            return Ok(Some(range));
+        }
+    }
+    Ok(None)
+}
+
+pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
+    let rest = moved.rest.map_or(0, |time| time.as_millis() as i64);
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.backfill_range SET next_block = $3, skipped = $4, chunk_blocks = $5, \
+                    rows_updated = rows_updated + $6, batches = batches + 1, busy_ms = busy_ms + $7, retries = $8, \
+                    retry_at = CASE WHEN $9 > 0 THEN pg_catalog.clock_timestamp() + $9 * interval '1 millisecond' END, \
+                    found = $10, done = $11, finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
+             WHERE job = $1 AND range = $2",
+            &[
+                Arg::Int(job),
+                Arg::Int(range),
+                Arg::Int(moved.next_block),
+                Arg::Ints(moved.skipped.clone()),
+                Arg::Int(moved.chunk_blocks),
+                Arg::Int(moved.rows),
+                Arg::Float(moved.took.as_secs_f64() * 1000.0),
+                Arg::Int(moved.retries.into()),
+                Arg::Int(rest),
+                Arg::OptInt(moved.found),
+                Arg::Bool(moved.done),
+            ],
+        )
+        .map(drop)
+    })
+}
+
+/// Adds pieces of `size` blocks that cover `[0, blocks)` of a heap file; an empty one counts as done.
+pub fn insert_ranges(
+    job: i64,
+    kind: &str,
+    relation: u32,
+    filenode: u32,
+    blocks: i64,
+    size: i64,
+    chunk: i64,
+) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "INSERT INTO migrate.backfill_range (job, kind, relation, filenode, first_block, next_block, end_block, chunk_blocks, done) \
+             SELECT $1, $2, $3, $4::oid, b, b, least(b + $6, $5), $7, $5 = 0 \
+             FROM pg_catalog.generate_series(0, greatest($5 - 1, 0), $6) AS b ORDER BY b",
+            &[
+                Arg::Int(job),
+                Arg::Text(kind),
+                Arg::Oid(relation),
+                Arg::Int(filenode.into()),
+                Arg::Int(blocks),
+                Arg::Int(size),
+                Arg::Int(chunk),
+            ],
+        )
+        .map(drop)
+    })
+}
+
+/// The heap file has been replaced: its pieces that are done, and `range` which the caller holds,
+/// say nothing of the new one. Those that others hold will come here by themselves.
+pub fn set_stale(job: i64, relation: u32, filenode: u32, range: i64) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.backfill_range SET kind = 'stale', done = true \
+             WHERE job = $1 AND relation = $2 AND kind = 'scan' AND filenode::int8 <> $3 AND (done OR range = $4)",
+            &[
+                Arg::Int(job),
+                Arg::Oid(relation),
+                Arg::Int(filenode.into()),
+                Arg::Int(range),
+            ],
+        )
+        .map(drop)
+    })
+}
+
+/// Whether pieces of this heap file (of any, with `None`) are known.
+pub fn covered(job: i64, relation: u32, filenode: Option<u32>) -> Result<bool> {
+    let rows: Vec<Value> = owned(|| {
+        spi::write(
+            "SELECT range FROM migrate.backfill_range WHERE job = $1 AND relation = $2 AND kind = 'scan' \
+             AND ($3 IS NULL OR filenode::int8 = $3) LIMIT 1",
+            &[
+                Arg::Int(job),
+                Arg::Oid(relation),
+                Arg::OptInt(filenode.map(i64::from)),
+            ],
+        )
+    })?;
+    Ok(!rows.is_empty())
+}
+
+/// Where the pass stands.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Standing {
+    pub open: i64,
+    /// Rows updated in this pass.
+    pub rows: i64,
+    pub blocks_done: i64,
+    pub blocks_total: i64,
+    /// What the verification of this pass found.
+    pub found: Option<i64>,
+}
+
+pub fn standing(job: i64) -> Result<Standing> {
+    let rows: Vec<Standing> = owned(|| {
+        spi::write(
+            "SELECT pg_catalog.count(*) FILTER (WHERE NOT done) AS open, \
+                    coalesce(pg_catalog.sum(rows_updated), 0)::int8 AS rows, \
+                    coalesce(pg_catalog.sum(next_block - first_block) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_done, \
+                    coalesce(pg_catalog.sum(end_block - first_block) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_total, \
+                    pg_catalog.max(found) FILTER (WHERE kind = 'verify' AND done) AS found \
+             FROM migrate.backfill_range WHERE job = $1",
+            &[Arg::Int(job)],
+        )
+    })?;
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| Fault::internal("no standing of a job"))
+}
+
+/// Keeps a row that could not be filled, once.
+pub fn quarantine(
+    job: i64,
+    relation: u32,
+    name: &str,
+    tid: &str,
+    key: Option<&Value>,
+    error: &Fault,
+) -> Result<()> {
+    let error = serde_json::to_value(error).map_err(|err| Fault::internal(err.to_string()))?;
+    owned(|| {
+        spi::run(
+            "INSERT INTO migrate.quarantine (job, relation, relation_name, tid, key, error) \
+             VALUES ($1, $2, $3, $4::tid, $5, $6) \
+             ON CONFLICT (job, relation, tid) DO UPDATE SET key = excluded.key, error = excluded.error, at = excluded.at",
+            &[
+                Arg::Int(job),
+                Arg::Oid(relation),
+                Arg::Text(name),
+                Arg::Text(tid),
+                Arg::OptJson(key),
+                Arg::Json(&error),
+            ],
+        )
+        .map(drop)
+    })
+}
+
+/// Forgets the quarantined rows of the pass before: the new one meets those that are still bad.
+pub fn clear_quarantine(job: i64) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "DELETE FROM migrate.quarantine WHERE job = $1",
+            &[Arg::Int(job)],
+        )
+        .map(drop)
+    })
+}
+
+pub fn quarantined(job: i64) -> Result<i64> {
+    #[derive(Deserialize)]
+    struct Count {
+        count: i64,
+    }
+    let rows: Vec<Count> = owned(|| {
+        spi::write(
+            "SELECT pg_catalog.count(*) AS count FROM migrate.quarantine WHERE job = $1",
+            &[Arg::Int(job)],
+        )
+    })?;
+    Ok(rows.first().map_or(0, |row| row.count))
+}
+
+/// Relation and tid of every quarantined row.
+pub fn quarantined_rows(job: i64) -> Result<Vec<(u32, String)>> {
+    #[derive(Deserialize)]
+    struct Place {
+        relation: u32,
+        tid: String,
+    }
+    let rows: Vec<Place> = owned(|| {
+        spi::write(
+            "SELECT relation::int8 AS relation, tid::text AS tid FROM migrate.quarantine WHERE job = $1",
+            &[Arg::Int(job)],
+        )
+    })?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.relation, row.tid))
+        .collect())
+}
+
+/// The first quarantined row in words, for an error's detail.
+pub fn first_quarantined(job: i64) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        text: String,
+    }
+    let rows: Vec<Row> = owned(|| {
+        spi::write(
+            "SELECT pg_catalog.concat('The first: ', coalesce(key::text, relation_name || ' ' || tid::text), ': ', \
+                    error ->> 'message') AS text \
+             FROM migrate.quarantine WHERE job = $1 ORDER BY at, tid LIMIT 1",
+            &[Arg::Int(job)],
+        )
+    })?;
+    Ok(rows.into_iter().next().map(|row| row.text))
+}

@@ -1,0 +1,195 @@
+//! Reading PostgreSQL's raw parse trees. Every pointer comes from a tree that `split` holds in a
+//! memory context of its own for as long as anything is read from it.
+
+use pgrx::PgTryBuilder;
+use pgrx::pg_sys::{self, Node, NodeTag};
+use std::ffi::{CStr, c_char, c_void};
+use std::panic::AssertUnwindSafe;
+
+/// A node type with the tag that marks it.
+pub trait Tagged {
+    const TAG: NodeTag;
+}
+
+macro_rules! tagged {
+    ($($name:ident $tag:ident),* $(,)?) => {
+        $(impl Tagged for pg_sys::$name { const TAG: NodeTag = NodeTag::$tag; })*
+    };
+}
+
+tagged! {
+    A_Expr T_A_Expr, A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
+    AlterSubscriptionStmt T_AlterSubscriptionStmt, AlterTableCmd T_AlterTableCmd,
+    AlterTableStmt T_AlterTableStmt, CaseExpr T_CaseExpr, ClusterStmt T_ClusterStmt, CoalesceExpr T_CoalesceExpr,
+    CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef,
+    CompositeTypeStmt T_CompositeTypeStmt, Constraint T_Constraint, CopyStmt T_CopyStmt,
+    CreateDomainStmt T_CreateDomainStmt, CreateEnumStmt T_CreateEnumStmt,
+    CreateExtensionStmt T_CreateExtensionStmt, CreateFunctionStmt T_CreateFunctionStmt,
+    CreatePolicyStmt T_CreatePolicyStmt, CreatePublicationStmt T_CreatePublicationStmt,
+    CreateRangeStmt T_CreateRangeStmt, CreateSchemaStmt T_CreateSchemaStmt,
+    CreateSeqStmt T_CreateSeqStmt, CreateStatsStmt T_CreateStatsStmt, CreateStmt T_CreateStmt,
+    CreateTableAsStmt T_CreateTableAsStmt, CreateTrigStmt T_CreateTrigStmt, DefElem T_DefElem,
+    DiscardStmt T_DiscardStmt, DropStmt T_DropStmt, FuncCall T_FuncCall, IndexElem T_IndexElem,
+    IndexStmt T_IndexStmt, List T_List, MinMaxExpr T_MinMaxExpr, PartitionCmd T_PartitionCmd,
+    RawStmt T_RawStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
+    RuleStmt T_RuleStmt, SQLValueFunction T_SQLValueFunction, SelectStmt T_SelectStmt, String T_String,
+    TransactionStmt T_TransactionStmt, TypeCast T_TypeCast, UpdateStmt T_UpdateStmt,
+    VacuumStmt T_VacuumStmt, ViewStmt T_ViewStmt,
+}
+
+/// What a pointer of the tree points at.
+pub fn at<'a, T>(pointer: *const T) -> Option<&'a T> {
+    // SAFETY: null or a part of the parse tree, which outlives the reading (see above).
+    unsafe { pointer.as_ref() }
+}
+
+/// The node as its own type, if its tag says that it is of it.
+pub fn cast<'a, T: Tagged>(pointer: *const Node) -> Option<&'a T> {
+    let node = at(pointer)?;
+    // SAFETY: the tag says which struct begins at this address.
+    (node.type_ == T::TAG).then(|| unsafe { &*pointer.cast::<T>() })
+}
+
+/// The nodes of a list of pointers.
+pub fn items(list: *const pg_sys::List) -> Vec<*const Node> {
+    let Some(list) = at(list) else {
+        return Vec::new();
+    };
+    if list.type_ != NodeTag::T_List || list.length <= 0 {
+        return Vec::new();
+    }
+    // SAFETY: a T_List holds `length` pointers at `elements`.
+    let cells = unsafe { std::slice::from_raw_parts(list.elements, list.length as usize) };
+    cells
+        .iter()
+        // SAFETY: as above, so the pointer is the live field of the union.
+        .map(|cell| unsafe { cell.ptr_value }.cast_const().cast())
+        .collect()
+}
+
+pub fn is_empty(list: *const pg_sys::List) -> bool {
+    at(list).is_none_or(|list| list.length == 0)
+}
+
+pub fn text(pointer: *const c_char) -> Option<String> {
+    // SAFETY: null or a string of the parse tree, ended by a zero byte.
+    (!pointer.is_null()).then(|| {
+        unsafe { CStr::from_ptr(pointer) }
+            .to_string_lossy()
+            .into_owned()
+    })
+}
+
+/// A list of `String` nodes; other nodes (`*`) are left out.
+pub fn strings(list: *const pg_sys::List) -> Vec<String> {
+    items(list)
+        .into_iter()
+        .filter_map(|node| text(cast::<pg_sys::String>(node)?.sval))
+        .collect()
+}
+
+/// What an expression mentions, also inside queries.
+#[derive(Default)]
+pub struct Mentions {
+    /// Each as the parts of its name.
+    pub columns: Vec<Vec<String>>,
+    /// Without their schemas; `now` stands for `CURRENT_TIMESTAMP` and its kin.
+    pub functions: Vec<String>,
+}
+
+/// `None`: it is nested too deeply to tell.
+pub fn mentions(expression: *mut Node) -> Option<Mentions> {
+    let mut found = Mentions::default();
+    let target: *mut c_void = (&raw mut found).cast();
+    let whole = PgTryBuilder::new(AssertUnwindSafe(|| {
+        // SAFETY: the walker only reads the tree; `found` outlives the call.
+        unsafe { collect(expression, target) };
+        true
+    }))
+    // All it can raise is that the stack is too deep; nothing is held that a rollback would free.
+    .catch_others(|_| false)
+    .execute();
+    whole.then_some(found)
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn collect(node: *mut Node, target: *mut c_void) -> bool {
+    if node.is_null() {
+        return false;
+    }
+    // SAFETY: the value of `mentions`; no other reference to it lives while this runs.
+    let found = unsafe { &mut *target.cast::<Mentions>() };
+    if let Some(reference) = cast::<pg_sys::ColumnRef>(node) {
+        found.columns.push(strings(reference.fields));
+        return false;
+    }
+    if let Some(call) = cast::<pg_sys::FuncCall>(node) {
+        found.functions.extend(strings(call.funcname).pop());
+    }
+    if let Some(value) = cast::<pg_sys::SQLValueFunction>(node) {
+        if value.op <= pg_sys::SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP_N {
+            found.functions.push("now".to_owned());
+        }
+        return false;
+    }
+    // SAFETY: a raw expression; the callback has the walker's signature.
+    unsafe { pg_sys::raw_expression_tree_walker(node, Some(collect), target) }
+}
+
+/// What PostgreSQL calls the column of an index on this expression (`FigureIndexColname`);
+/// `None`: `expr`.
+pub fn figure_name(expression: *const Node) -> Option<String> {
+    figure(expression).map(|(name, _)| name)
+}
+
+/// The name, and whether it is better than that of a type.
+fn figure(node: *const Node) -> Option<(String, bool)> {
+    let strong = |name: Option<String>| name.map(|name| (name, true));
+    let fixed = |name: &str| Some((name.to_owned(), true));
+    if let Some(node) = cast::<pg_sys::ColumnRef>(node) {
+        return strong(strings(node.fields).pop());
+    }
+    if let Some(node) = cast::<pg_sys::A_Indirection>(node) {
+        return strong(strings(node.indirection).pop()).or_else(|| figure(node.arg));
+    }
+    if let Some(node) = cast::<pg_sys::FuncCall>(node) {
+        return strong(strings(node.funcname).pop());
+    }
+    if let Some(node) = cast::<pg_sys::TypeCast>(node) {
+        return match figure(node.arg) {
+            Some((name, true)) => Some((name, true)),
+            weak => at(node.typeName)
+                .and_then(|name| strings(name.names).pop())
+                .map(|name| (name, false))
+                .or(weak),
+        };
+    }
+    if let Some(node) = cast::<pg_sys::CollateClause>(node) {
+        return figure(node.arg);
+    }
+    if cast::<pg_sys::CoalesceExpr>(node).is_some() {
+        return fixed("coalesce");
+    }
+    if let Some(node) = cast::<pg_sys::MinMaxExpr>(node) {
+        return fixed(if node.op == pg_sys::MinMaxOp::IS_GREATEST {
+            "greatest"
+        } else {
+            "least"
+        });
+    }
+    if let Some(node) = cast::<pg_sys::A_Expr>(node) {
+        return (node.kind == pg_sys::A_Expr_Kind::AEXPR_NULLIF)
+            .then(|| ("nullif".to_owned(), true));
+    }
+    if let Some(node) = cast::<pg_sys::CaseExpr>(node) {
+        return match figure(node.defresult.cast()) {
+            Some((name, true)) => Some((name, true)),
+            _ => Some(("case".to_owned(), false)),
+        };
+    }
+    match at(node)?.type_ {
+        NodeTag::T_A_ArrayExpr => fixed("array"),
+        NodeTag::T_RowExpr => fixed("row"),
+        _ => None,
+    }
+}

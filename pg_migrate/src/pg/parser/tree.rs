@@ -1,0 +1,231 @@
+//! What a script says, as plain values: the part of a parse tree that recipes and lint need.
+//! Names are the identifiers themselves, without quotes; pieces of SQL are cut out of the script
+//! as written.
+
+use std::ops::Range;
+
+/// One statement of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// From its first token to its last, without the semicolon.
+    pub text: String,
+    /// Bytes into the script.
+    pub offset: usize,
+    /// Line of its first token in the script, from 1.
+    pub line: usize,
+    pub node: Node,
+    /// It may run in a transaction block.
+    pub transactional: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    CreateTable(CreateTable),
+    CreateIndex(Index),
+    AlterTable(AlterTable),
+    Drop(Drop),
+    RenameColumn {
+        table: Relation,
+        from: String,
+        to: String,
+    },
+    RenameTable {
+        table: Relation,
+        to: String,
+    },
+    Update(Update),
+    /// Makes one object of another kind that `DROP kind name` takes away again.
+    Create {
+        /// As in `DROP kind`: `materialized_view`, `type`, `function`, …
+        kind: &'static str,
+        /// SQL text: quoted where needed, with arguments for a function.
+        name: String,
+    },
+    /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT, …: the word.
+    Transaction(String),
+    CopyFromStdin,
+    /// Everything else.
+    Other,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Name {
+    pub schema: Option<String>,
+    pub name: String,
+}
+
+/// The relation a statement changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Relation {
+    pub name: Name,
+    /// `ONLY`: without its children.
+    pub only: bool,
+    pub if_exists: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CreateTable {
+    pub name: Name,
+    pub if_not_exists: bool,
+    /// Goes away with the session.
+    pub temporary: bool,
+    /// Foreign keys to other tables that can be cut out of the text.
+    pub foreign_keys: Vec<Constraint>,
+    /// The statement without them; `None` where there are none.
+    pub without_foreign_keys: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Index {
+    pub name: Option<String>,
+    pub table: Relation,
+    pub unique: bool,
+    pub if_not_exists: bool,
+    /// What PostgreSQL makes a default name of: a key's column, the function of an expression, …
+    pub keys: Vec<String>,
+    /// Everything after `ON table`.
+    pub definition: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlterTable {
+    pub table: Relation,
+    pub commands: Vec<Command>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// As written, without the comma.
+    pub text: String,
+    pub kind: CommandKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandKind {
+    AddColumn {
+        column: Column,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        column: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    SetType {
+        column: String,
+        /// With its COLLATE clause.
+        data_type: String,
+        using: Option<String>,
+    },
+    SetDefault {
+        column: String,
+        /// `None`: DROP DEFAULT.
+        default: Option<String>,
+    },
+    SetNotNull(String),
+    DropNotNull(String),
+    AddConstraint(Constraint),
+    DropConstraint {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    ValidateConstraint,
+    Other,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    /// With its COLLATE clause.
+    pub data_type: String,
+    pub not_null: bool,
+    pub default: Option<String>,
+    /// The expression of a stored generated column.
+    pub generated: Option<String>,
+    pub identity: Option<Identity>,
+    /// In table form: their columns are filled in.
+    pub constraints: Vec<Constraint>,
+    /// It has clauses that are not told here (storage, compression, options, virtual).
+    pub more: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    pub always: bool,
+    /// What stands in the parentheses.
+    pub options: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConstraintKind {
+    #[default]
+    Check,
+    Unique,
+    PrimaryKey,
+    ForeignKey,
+    Exclude,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Constraint {
+    pub name: Option<String>,
+    pub kind: ConstraintKind,
+    /// The columns of the key; for a CHECK those it mentions, once each.
+    pub columns: Vec<String>,
+    /// Everything after `CONSTRAINT name`, in the form of a table constraint.
+    pub definition: String,
+    /// What a CHECK holds in its parentheses.
+    pub expression: Option<String>,
+    pub references: Option<References>,
+    pub nulls_not_distinct: bool,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    pub not_valid: bool,
+    /// `USING INDEX`: takes over an index that exists.
+    pub using_index: bool,
+    /// It has clauses that are not told in the fields above, `definition` apart (INCLUDE, WITH,
+    /// TABLESPACE, MATCH, NO INHERIT, NOT ENFORCED, WITHOUT OVERLAPS, …).
+    pub more: bool,
+    /// Where it stands in the script, in bytes.
+    pub span: Range<usize>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct References {
+    pub table: Name,
+    /// Empty: its primary key.
+    pub columns: Vec<String>,
+    /// `CASCADE`, `SET NULL`, …; `None`: NO ACTION.
+    pub on_delete: Option<&'static str>,
+    pub on_update: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropKind {
+    Table,
+    Index,
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drop {
+    pub kind: DropKind,
+    /// Of tables and indexes.
+    pub names: Vec<Name>,
+    pub if_exists: bool,
+    pub cascade: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Update {
+    pub table: Relation,
+    /// Column and expression.
+    pub set: Vec<(String, String)>,
+    pub predicate: Option<String>,
+    /// Nothing but plain assignments to columns and a condition over the row.
+    pub plain: bool,
+    /// Doing it twice is not doing it once: an expression reads a column that is assigned, or gives
+    /// another value each time while the condition does not tell which rows are done.
+    pub once: bool,
+}

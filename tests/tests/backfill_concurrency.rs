@@ -1,0 +1,420 @@
+//! Backfill jobs among writers, lockers, rewrites, killed sessions and each other. Each test stands
+//! for a way to lose or repeat a row.
+
+use pg_migrate_tests::{Cluster, Db, cluster};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const ROWS: i64 = 20_000;
+
+fn table(db: &Db) {
+    db.run(&format!(
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, n int NOT NULL DEFAULT 0, ok boolean, pad text);
+         INSERT INTO t (id, a, pad) SELECT i, 'v' || i, repeat('x', 100) FROM generate_series(1, {ROWS}) i;"
+    ));
+    db.run("VACUUM ANALYZE t");
+}
+
+/// A trigger that fills `b` from `a` whatever is written. With it a job visits each row once.
+fn keep_in_sync(db: &Db) {
+    db.run("SELECT migrate.sync_column_trigger('t', 'a', 'b')");
+}
+
+fn copy(db: &Db, target_ms: i32) -> i64 {
+    db.one(&format!(
+        "SELECT migrate.backfill('t', 'b = a', 'b IS NULL AND a IS NOT NULL', {target_ms})"
+    ))
+}
+
+/// A job that would show any row done twice or not at all.
+fn count_up(db: &Db, target_ms: i32) -> i64 {
+    db.one(&format!(
+        "SELECT migrate.backfill('t', 'n = n + 1, ok = true', 'ok IS NULL', {target_ms})"
+    ))
+}
+
+#[track_caller]
+fn counted_once(db: &Db) {
+    let wrong = db.rows("SELECT n, ok, count(*) FROM t WHERE n <> 1 OR ok IS NULL GROUP BY 1, 2");
+    assert!(wrong.is_empty(), "n, ok, rows: {wrong:?}");
+    assert_eq!(
+        db.rows("SELECT state, rows_updated FROM migrate.progress"),
+        [["done".to_owned(), ROWS.to_string()]]
+    );
+}
+
+fn unfilled(db: &Db) -> i64 {
+    db.one("SELECT count(*) FROM t WHERE b IS DISTINCT FROM a")
+}
+
+fn finish(db: &Db, job: i64) {
+    db.run(&format!("CALL migrate.run_backfill({job})"));
+}
+
+/// Batches until nothing can be done now; gives the longest of them.
+fn until_idle(db: &Db, job: i64) -> Duration {
+    let mut client = db.connect();
+    let mut longest = Duration::ZERO;
+    let mut quiet = 0;
+    while quiet < 3 {
+        let begun = Instant::now();
+        let sql = format!(
+            "SELECT rows_updated, blocks_done = blocks_total FROM migrate.backfill_batch({job})"
+        );
+        let row = client.query_one(&sql, &[]).unwrap();
+        longest = longest.max(begun.elapsed());
+        quiet = if row.get::<_, i64>(0) == 0 && row.get::<_, bool>(1) {
+            quiet + 1
+        } else {
+            0
+        };
+    }
+    longest
+}
+
+#[test]
+fn callers_of_every_kind_share_a_job() {
+    let db = cluster().database();
+    table(&db);
+    let id = count_up(&db, 5);
+    let sum = AtomicI64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| {
+                let mut client = db.connect();
+                loop {
+                    let sql = "SELECT coalesce(max(rows_updated), 0), count(*) FROM migrate.backfill_batch()";
+                    let row = client.query_one(sql, &[]).unwrap();
+                    sum.fetch_add(row.get::<_, i64>(0), Ordering::Relaxed);
+                    if row.get::<_, i64>(1) == 0 {
+                        break;
+                    }
+                }
+            });
+        }
+        scope.spawn(|| finish(&db, id));
+    });
+    counted_once(&db);
+    assert!(sum.into_inner() > 0);
+}
+
+#[test]
+fn a_killed_session_leaves_nothing_half_done() {
+    let db = cluster().database();
+    table(&db);
+    let id = count_up(&db, 5);
+    for _ in 0..6 {
+        thread::scope(|scope| {
+            let name = format!("victim{}", db.name());
+            let (db, sql) = (&db, format!("SET application_name = '{name}'"));
+            let call = scope.spawn(move || {
+                let mut client = db.connect();
+                client.batch_execute(&sql).unwrap();
+                client.batch_execute(&format!("CALL migrate.run_backfill({id})"))
+            });
+            thread::sleep(Duration::from_millis(60));
+            db.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'"));
+            let _ = call.join().unwrap();
+        });
+        let agree = "SELECT (SELECT count(*) FROM t WHERE ok) = (SELECT coalesce(sum(rows_updated), 0) FROM migrate.backfill_range)";
+        assert!(db.one::<bool>(agree));
+    }
+    assert_eq!(db.rows("SELECT error FROM migrate.progress"), [["NULL"]]);
+    finish(&db, id);
+    counted_once(&db);
+}
+
+#[test]
+fn a_crash_loses_batches_but_never_half_of_one() {
+    let cluster = Cluster::own();
+    let db = cluster.database();
+    table(&db);
+    let id = count_up(&db, 5);
+    for _ in 0..3 {
+        for _ in 0..4 {
+            db.run("SELECT migrate.backfill_batch()");
+        }
+        cluster.restart_immediate();
+        let agree = "SELECT coalesce((SELECT count(*) FROM t WHERE ok), 0) = coalesce((SELECT sum(rows_updated) FROM migrate.backfill_range), 0)";
+        assert!(db.one::<bool>(agree));
+    }
+    finish(&db, id);
+    counted_once(&db);
+}
+
+#[test]
+fn a_batch_rolled_back_by_its_caller_never_was() {
+    let db = cluster().database();
+    table(&db);
+    let id = count_up(&db, 5);
+    db.run("SELECT migrate.backfill_batch()");
+    let before = db.rows("SELECT rows_updated FROM migrate.progress");
+    db.run("BEGIN; SELECT migrate.backfill_batch(); SELECT migrate.backfill_batch(); ROLLBACK");
+    assert_eq!(db.rows("SELECT rows_updated FROM migrate.progress"), before);
+    let failure =
+        db.error("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT migrate.backfill_batch()");
+    assert!(
+        failure.message.contains("READ COMMITTED") && !failure.hint.is_empty(),
+        "{failure:?}"
+    );
+    let failure = db.error(&format!("BEGIN; CALL migrate.run_backfill({id}); COMMIT"));
+    assert_eq!(failure.sqlstate, "25001", "{failure:?}");
+    finish(&db, id);
+    counted_once(&db);
+}
+
+/// A row that is locked must not be waited for, and not be forgotten either.
+#[test]
+fn locked_rows_are_passed_over_and_visited_again() {
+    let db = cluster().database();
+    table(&db);
+    keep_in_sync(&db);
+    let id = copy(&db, 50);
+    let mut locker = db.connect();
+    locker
+        .batch_execute("BEGIN; SELECT FROM t WHERE id % 1000 = 0 FOR UPDATE; UPDATE t SET n = 1 WHERE id = 77; SELECT FROM t WHERE id = 5 FOR KEY SHARE")
+        .unwrap();
+    let longest = until_idle(&db, id);
+    assert!(longest < Duration::from_millis(1500), "{longest:?}");
+    let left = db.rows("SELECT id FROM t WHERE b IS NULL ORDER BY id");
+    assert_eq!(left.len(), 21, "{left:?}");
+    assert!(
+        db.one::<String>("SELECT throttle FROM migrate.progress")
+            .contains("locked")
+    );
+    locker.batch_execute("ROLLBACK").unwrap();
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+    assert_eq!(
+        db.rows("SELECT kind FROM migrate.backfill_range WHERE kind = 'verify'")
+            .len(),
+        0,
+        "one pass was to be enough"
+    );
+}
+
+/// A write that was under way when the batch came must win, with the value derived from it.
+#[test]
+fn a_write_under_way_is_never_overwritten() {
+    let db = cluster().database();
+    table(&db);
+    keep_in_sync(&db);
+    let id = copy(&db, 50);
+    let mut writer = db.connect();
+    writer
+        .batch_execute("BEGIN; UPDATE t SET a = 'written' WHERE id % 500 = 0")
+        .unwrap();
+    until_idle(&db, id);
+    writer.batch_execute("COMMIT").unwrap();
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE a = 'written' AND b = 'written'"),
+        ROWS / 500
+    );
+}
+
+/// Rows move behind the cursor, and no trigger fills them: only the look at the end finds them.
+#[test]
+fn without_a_trigger_passes_repeat_until_nothing_is_left() {
+    let db = cluster().database();
+    table(&db);
+    db.run("DELETE FROM t WHERE id <= 5000");
+    db.run("VACUUM t");
+    let id = copy(&db, 1);
+    while db.one::<i64>("SELECT count(b) FROM t") < 1000 {
+        db.run("SELECT migrate.backfill_batch()");
+    }
+    // The new versions go where the room is: to the front.
+    db.run("UPDATE t SET pad = pad || 'y', id = id + 100000 WHERE id BETWEEN 15001 AND 15200");
+    let moved = "SELECT count(*) FROM t WHERE id > 100000 AND (ctid::text::point)[0] < (SELECT next_block FROM migrate.backfill_range WHERE range = 1)";
+    assert!(db.one::<i64>(moved) > 100, "the rows did not move");
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+    assert!(db.one::<i32>("SELECT pass FROM migrate.progress") > 1);
+}
+
+#[test]
+fn a_verification_leaves_out_what_is_quarantined() {
+    let db = cluster().database();
+    table(&db);
+    db.run("UPDATE t SET n = 1; UPDATE t SET n = 0 WHERE id = 10; ALTER TABLE t ADD m int");
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'm = 10 / n')");
+    finish(&db, id);
+    assert_eq!(
+        db.rows("SELECT state, pass, quarantined FROM migrate.progress"),
+        [["done", "1", "1"]]
+    );
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"),
+        ROWS - 1
+    );
+}
+
+/// VACUUM FULL, CLUSTER and their like put every row elsewhere.
+#[test]
+fn a_rewrite_in_the_middle_begins_the_table_again() {
+    for rewrite in ["VACUUM FULL t", "CLUSTER t USING t_desc"] {
+        let db = cluster().database();
+        table(&db);
+        db.run("CREATE INDEX t_desc ON t (id DESC); DELETE FROM t WHERE id % 10 = 0;");
+        keep_in_sync(&db);
+        let id = copy(&db, 3);
+        while db.one::<i64>("SELECT count(b) FROM t") < ROWS / 2 {
+            db.run("SELECT migrate.backfill_batch()");
+        }
+        db.run(rewrite);
+        finish(&db, id);
+        assert_eq!(unfilled(&db), 0, "{rewrite}");
+        assert!(db.one::<bool>("SELECT bool_or(kind = 'stale') AND NOT bool_or(kind = 'verify') FROM migrate.backfill_range"));
+    }
+}
+
+/// This one gives every row a new version as well.
+#[test]
+fn a_rewrite_by_alter_table_begins_the_table_again() {
+    let db = cluster().database();
+    table(&db);
+    let id = count_up(&db, 5);
+    while db.one::<i64>("SELECT count(ok) FROM t") < ROWS / 2 {
+        db.run("SELECT migrate.backfill_batch()");
+    }
+    db.run("DELETE FROM t WHERE id % 10 = 0; ALTER TABLE t ALTER n TYPE bigint");
+    finish(&db, id);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE n = 1 AND ok"),
+        ROWS / 10 * 9
+    );
+}
+
+#[test]
+fn rewrites_and_truncation_while_several_work() {
+    let db = cluster().database();
+    table(&db);
+    keep_in_sync(&db);
+    let id = copy(&db, 3);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..3).map(|_| scope.spawn(|| finish(&db, id))).collect();
+        scope.spawn(|| {
+            for _ in 0..5 {
+                if !done.load(Ordering::Relaxed) {
+                    db.run("VACUUM FULL t");
+                }
+            }
+        });
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(unfilled(&db), 0);
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'pad = upper(a)')");
+    db.run(&format!("SELECT migrate.backfill_batch({id})"));
+    db.run("TRUNCATE t; INSERT INTO t (id, a) SELECT i, 'w' || i FROM generate_series(1, 500) i");
+    finish(&db, id);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE pad = upper(a) AND b = a"),
+        500
+    );
+}
+
+/// Writers that know nothing of the new column; after the last of them a pass settles all.
+#[test]
+fn writers_all_along_without_a_trigger() {
+    let db = cluster().database();
+    table(&db);
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'b = a', NULL, 10)");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for writer in 0..3 {
+            let (db, stop) = (&db, &stop);
+            scope.spawn(move || {
+                let mut client = db.connect();
+                let mut turn = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    turn += 1;
+                    let key = (turn * 7919 + writer) % 20_000 + 1;
+                    let sql = format!(
+                        "UPDATE t SET a = 'w{writer}-{turn}', pad = pad || 'z' WHERE id = {key}"
+                    );
+                    client.batch_execute(&sql).unwrap();
+                }
+            });
+        }
+        let mut batches = 0;
+        while batches < 60 {
+            db.run("SELECT migrate.backfill_batch()");
+            batches += 1;
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+}
+
+#[test]
+fn a_batch_reads_no_more_than_its_blocks() {
+    let db = cluster().database();
+    table(&db);
+    keep_in_sync(&db);
+    let scans = "SELECT seq_scan + idx_scan FROM pg_stat_user_tables WHERE relname = 't'";
+    db.run("SELECT pg_stat_force_next_flush()");
+    let before = db.one::<i64>(scans);
+    let id = copy(&db, 5);
+    finish(&db, id);
+    db.run("SELECT pg_stat_force_next_flush()");
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(
+        db.one::<i64>(scans),
+        before,
+        "a window is to be read by a TID Range Scan"
+    );
+    assert_eq!(unfilled(&db), 0);
+}
+
+/// A batch must not hold up inserts of rows that refer to the ones it fills.
+#[test]
+fn rows_can_be_referred_to_while_a_batch_holds_them() {
+    let db = cluster().database();
+    table(&db);
+    db.run("CREATE TABLE child (t int REFERENCES t)");
+    copy(&db, 200);
+    let mut batch = db.connect();
+    batch
+        .batch_execute("BEGIN; SELECT migrate.backfill_batch()")
+        .unwrap();
+    assert!(
+        batch
+            .query_one("SELECT count(b) FROM t WHERE id <= 10", &[])
+            .unwrap()
+            .get::<_, i64>(0)
+            == 10
+    );
+    db.run("SET lock_timeout = '200ms'; INSERT INTO child SELECT generate_series(1, 10)");
+    batch.batch_execute("COMMIT").unwrap();
+}
+
+#[test]
+fn a_lock_on_the_table_is_reported_not_waited_for() {
+    let db = cluster().database();
+    table(&db);
+    let id = copy(&db, 5);
+    db.run("SELECT migrate.backfill_batch()");
+    let mut holder = db.connect();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let begun = Instant::now();
+    db.run("SELECT migrate.backfill_batch()");
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert_eq!(
+        db.one::<String>("SELECT throttle FROM migrate.progress"),
+        "waiting for a lock on public.t"
+    );
+    holder.batch_execute("COMMIT").unwrap();
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+    db.run("DROP TABLE t");
+}
