@@ -150,7 +150,9 @@ fn run(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         transactions.commit();
         let batch = batch?;
         if batch.done {
-            if let Some(fault) = ledger::unfilled(&ledger::job(job)?)? {
+            if batch.quarantined > 0
+                && let Some(fault) = ledger::unfilled(&ledger::job(job)?)?
+            {
                 error::warning(fault);
             }
             return Ok(());
