@@ -1,8 +1,8 @@
 //! What a backfill is to do, and whether it can be done.
 
 use super::condition::{Assignment, condition, cut, differs, operand, set_list};
+use super::passes::unsupported;
 use super::storage::{self, Column, Table};
-use super::work::unsupported;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, NewJob, StepRow};
 use crate::pg::{analyze, assign, error, identity, settings, spi};
