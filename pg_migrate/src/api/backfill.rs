@@ -1,6 +1,7 @@
 //! `migrate.backfill` and its kin.
 
 use crate::backfill::{self, Batch, Spec, TableRef};
+use crate::engine;
 use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::pg::error::{self, or_raise};
@@ -10,6 +11,11 @@ use pgrx::iter::TableIterator;
 use pgrx::{JsonB, name, pg_extern, pg_sys};
 use serde_json::{Map, Value};
 use std::time::Duration;
+
+/// Jobs live with their tables: a standby can only be read.
+fn on_primary<T>(body: impl FnOnce() -> Result<T>) -> T {
+    or_raise(engine::refuse_on_standby().and_then(|()| body()))
+}
 
 fn define(
     table: pg_sys::Oid,
@@ -37,7 +43,7 @@ fn backfill_jsonb(
     predicate: Option<&str>,
     target_ms: Option<i32>,
 ) -> i64 {
-    or_raise(match (table, set) {
+    on_primary(|| match (table, set) {
         (Some(table), Some(JsonB(Value::Object(set)))) => define(
             table,
             set,
@@ -61,7 +67,7 @@ fn backfill_text(
     predicate: Option<&str>,
     target_ms: Option<i32>,
 ) -> i64 {
-    or_raise(match (table, set) {
+    on_primary(|| match (table, set) {
         (Some(table), Some(set)) => backfill::assignments(set).and_then(|set| {
             define(
                 table,
@@ -104,7 +110,7 @@ fn backfill_batch(
         name!(done, bool),
     ),
 > {
-    let batch = or_raise(match job {
+    let batch = on_primary(|| match job {
         Some(job) => backfill::tolerant_batch(job),
         None => backfill::any_batch(),
     });
@@ -114,20 +120,20 @@ fn backfill_batch(
 /// Stops a job until it is resumed; the batch that runs now is the last.
 #[pg_extern(schema = "migrate", requires = ["tables"])]
 fn pause(job: i64) {
-    or_raise(backfill::pause(job));
+    on_primary(|| backfill::pause(job));
 }
 
 /// Goes on with a job that was paused, or begins one again that has failed, was cancelled or has
 /// left rows out.
 #[pg_extern(schema = "migrate", requires = ["tables"])]
 fn resume(job: i64) {
-    or_raise(backfill::resume(job));
+    on_primary(|| backfill::resume(job));
 }
 
 /// Ends a job for good; the rows it has filled stay so.
 #[pg_extern(schema = "migrate", requires = ["tables"])]
 fn cancel(job: i64) {
-    or_raise(backfill::cancel(job));
+    on_primary(|| backfill::cancel(job));
 }
 
 /// Runs batches of a job until it is done, committing each.
@@ -135,7 +141,7 @@ fn cancel(job: i64) {
 CREATE PROCEDURE migrate.run_backfill(job bigint) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn run_backfill(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) {
-    or_raise(run(job, fcinfo));
+    on_primary(|| run(job, fcinfo));
 }
 
 fn run(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
@@ -150,7 +156,9 @@ fn run(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         transactions.commit();
         let batch = batch?;
         if batch.done {
-            if let Some(fault) = ledger::unfilled(&ledger::job(job)?)? {
+            if batch.quarantined > 0
+                && let Some(fault) = ledger::unfilled(&ledger::job(job)?)?
+            {
                 error::warning(fault);
             }
             return Ok(());

@@ -16,6 +16,7 @@ mod condition;
 mod control;
 mod feedback;
 mod fill;
+mod passes;
 mod spec;
 mod storage;
 mod work;

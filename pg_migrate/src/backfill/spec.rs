@@ -1,8 +1,8 @@
 //! What a backfill is to do, and whether it can be done.
 
 use super::condition::{Assignment, condition, cut, differs, operand, set_list};
+use super::passes::unsupported;
 use super::storage::{self, Column, Table};
-use super::work::unsupported;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, NewJob, StepRow};
 use crate::pg::{analyze, assign, error, identity, settings, spi};
@@ -105,7 +105,7 @@ pub fn define(spec: &Spec) -> Result<i64> {
         return Err(Fault::invalid(format!("target_ms is {}", spec.target_ms))
             .hint("Milliseconds, 1 to 60000; 200 is a good value."));
     }
-    let checked = check(&table, spec)?;
+    let checked = check(relation, &table, spec)?;
     let text = condition(spec.predicate.as_deref(), checked.derived.as_deref());
     dry_run(&table, &checked.assignments, &text)?;
     tell(&table, &checked.columns);
@@ -177,18 +177,19 @@ struct Checked<'a> {
     derived: Option<String>,
 }
 
-fn check<'a>(table: &'a Table, spec: &Spec) -> Result<Checked<'a>> {
+fn check<'a>(relation: u32, table: &'a Table, spec: &Spec) -> Result<Checked<'a>> {
     if spec.set.is_empty() {
         return Err(
             Fault::invalid("a backfill without assignments").hint("{\"column\": \"expression\"}")
         );
     }
+    let fixed = storage::partition_keys(relation)?;
     let mut columns = Vec::new();
     let mut assignments = Vec::new();
     let mut volatile = None;
     let mut reads = Vec::new();
     for (name, value) in &spec.set {
-        let column = column(table, name)?;
+        let column = column(table, name, &fixed)?;
         let Some(text) = value.as_str() else {
             return Err(Fault::invalid(format!(
                 "the value of \"{name}\" is not an SQL expression"
@@ -242,7 +243,7 @@ fn check<'a>(table: &'a Table, spec: &Spec) -> Result<Checked<'a>> {
     })
 }
 
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
+fn column<'a>(table: &'a Table, name: &str, fixed: &[String]) -> Result<&'a Column> {
     let Some(column) = table.columns.iter().find(|column| column.name == name) else {
         return Err(Fault::new(
             state::UNDEFINED_COLUMN,
@@ -251,7 +252,7 @@ fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column> {
     };
     let why = if column.generated {
         "it is generated"
-    } else if column.partition_key {
+    } else if fixed.contains(&column.name) {
         "it is part of the partition key: rows would have to move between partitions"
     } else {
         return Ok(column);

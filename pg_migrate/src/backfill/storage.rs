@@ -24,8 +24,6 @@ pub struct Column {
     /// With its modifier, schema-qualified where it must be.
     pub data_type: String,
     pub generated: bool,
-    /// Part of the partition key of the table or of one of its partitions.
-    pub partition_key: bool,
     /// In a unique index that foreign keys could point to: changing it takes the stronger row lock.
     pub key: bool,
 }
@@ -51,10 +49,6 @@ pub fn table(relation: u32) -> Result<Option<Table>> {
                 (SELECT coalesce(jsonb_agg(jsonb_build_object( \
                     'name', a.attname, 'quoted', quote_ident(a.attname), \
                     'data_type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '', \
-                    'partition_key', EXISTS (SELECT 1 FROM pg_partition_tree(c.oid) t \
-                        JOIN pg_partitioned_table p ON p.partrelid = t.relid \
-                        JOIN pg_attribute k ON k.attrelid = t.relid AND k.attnum = ANY (p.partattrs::int2[]) \
-                        WHERE k.attname = a.attname), \
                     'key', EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate \
                         AND i.indpred IS NULL AND i.indexprs IS NULL AND a.attnum = ANY (i.indkey::int2[])))), '[]') \
                  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns, \
@@ -66,6 +60,21 @@ pub fn table(relation: u32) -> Result<Option<Table>> {
         &[Arg::Oid(relation)],
     )?;
     Ok(rows.into_iter().next())
+}
+
+/// Columns in the partition key of the table or of one of its partitions, by name.
+pub fn partition_keys(relation: u32) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        name: String,
+    }
+    let rows: Vec<Row> = read(
+        "SELECT DISTINCT k.attname AS name FROM pg_partition_tree($1::oid::regclass) t \
+         JOIN pg_partitioned_table p ON p.partrelid = t.relid \
+         JOIN pg_attribute k ON k.attrelid = t.relid AND k.attnum = ANY (p.partattrs::int2[])",
+        &[Arg::Oid(relation)],
+    )?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
 /// The OID that a name means in the search path of now.

@@ -1,23 +1,17 @@
 //! One batch of one job, in the caller's transaction.
 
 use super::blocks::Blocks;
-use super::feedback::{FIRST_CHUNK, Feedback, MOST_PASSES, pass_after, retry_after};
+use super::feedback::{Feedback, retry_after};
 use super::fill::{self, Filler};
+use super::passes;
 use super::storage::{self, Table};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Moved, Range};
 use crate::pg::{identity, settings, spi, subtransaction, transaction, wait};
 use std::time::{Duration, Instant};
 
-/// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
-const PIECES: i64 = 16;
-/// Smaller pieces (8 MB) are not worth their row in the ledger.
-const SMALLEST_PIECE: i64 = 1024;
 /// Longest wait for the table's lock, which only a VACUUM FULL or its like can hold for long.
 const TABLE_WAIT: &str = "500ms";
-/// When pass 2 finds as good as every row again that pass 1 has filled, and they are more than this,
-/// it is not the writers' doing.
-const MANY_ROWS: i64 = 1000;
 
 /// What a batch came to.
 #[derive(Debug, Clone)]
@@ -119,7 +113,7 @@ fn report(job: &Job, rows: i64, idle: bool) -> Result<Batch> {
     })
 }
 
-fn event(job: &Job, what: &str, error: Option<&Fault>) -> Result<()> {
+pub fn event(job: &Job, what: &str, error: Option<&Fault>) -> Result<()> {
     let detail = format!("job {} on {}", job.job, job.relation_name);
     ledger::event(&Event {
         revision: job.revision.as_deref(),
@@ -131,7 +125,7 @@ fn event(job: &Job, what: &str, error: Option<&Fault>) -> Result<()> {
 }
 
 /// What came of a look for work.
-enum Look {
+pub enum Look {
     Worked(i64),
     Idle,
     /// Something has changed: look again.
@@ -156,9 +150,9 @@ fn piece(job: &Job) -> Result<Batch> {
             return report(&job, 0, true);
         }
         let look = match ledger::claim(job.job)? {
-            Some(range) if range.kind == "verify" => verify(&job, &table, &range)?,
+            Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
             Some(range) => scan(&job, &table, &range)?,
-            None => patiently(&job, || settle(&job))?.unwrap_or(Look::Idle),
+            None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
         };
         match look {
             Look::Worked(rows) => return report(&job, rows, false),
@@ -171,7 +165,7 @@ fn piece(job: &Job) -> Result<Batch> {
 
 /// Runs `body` without waiting long for anybody's lock on the table; `None`: it was not to be had,
 /// and `progress` says so.
-fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
     let outcome = subtransaction::attempt(|| {
         let scope = settings::Scope::new();
         scope.set("lock_timeout", TABLE_WAIT);
@@ -209,7 +203,7 @@ fn scan(job: &Job, table: &Table, range: &Range) -> Result<Look> {
         return Ok(Look::Again);
     };
     if heap.filenode != range.filenode {
-        return replaced(job, range, &heap);
+        return passes::replaced(job, range, &heap);
     }
     let begun = Instant::now();
     let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(200));
@@ -271,160 +265,4 @@ fn timed(feedback: &mut Feedback, blocks: i64, body: impl FnOnce() -> Result<()>
     body()?;
     feedback.measured(blocks, begun.elapsed());
     Ok(())
-}
-
-/// VACUUM FULL, CLUSTER, TRUNCATE or another rewrite has moved every row: the leaf begins again.
-fn replaced(job: &Job, range: &Range, heap: &storage::Heap) -> Result<Look> {
-    let Some(job) = ledger::lock_job(job.job)? else {
-        return Ok(Look::Idle);
-    };
-    ledger::set_stale(job.job, range.relation, heap.filenode, range.range)?;
-    if !ledger::covered(job.job, range.relation, Some(heap.filenode))? {
-        insert_pieces(job.job, range.relation, heap)?;
-    }
-    Ok(Look::Again)
-}
-
-fn insert_pieces(job: i64, relation: u32, heap: &storage::Heap) -> Result<()> {
-    let size = ((heap.blocks + PIECES - 1) / PIECES).max(SMALLEST_PIECE);
-    ledger::insert_ranges(
-        job,
-        "scan",
-        relation,
-        heap.filenode,
-        heap.blocks,
-        size,
-        FIRST_CHUNK,
-    )
-}
-
-/// Nothing is claimable: begins the first pass or the next one, takes in leaves attached since,
-/// has the table verified, or ends the job.
-fn settle(job: &Job) -> Result<Look> {
-    let Some(job) = ledger::lock_job(job.job)? else {
-        return Ok(Look::Idle);
-    };
-    if !matches!(job.state.as_str(), "queued" | "running") {
-        return Ok(Look::Idle);
-    }
-    if job.pass == 0 {
-        begin_pass(&job, Duration::ZERO)?;
-        return Ok(Look::Again);
-    }
-    let standing = ledger::standing(job.job)?;
-    if standing.open > 0 {
-        return Ok(Look::Idle);
-    }
-    if survey(&job)? {
-        return Ok(Look::Again);
-    }
-    let kept_in_sync = job.sync_trigger.is_some() && job.sync_trigger == sync_triggers(&job)?;
-    match standing.found {
-        Some(found) if found > 0 => {
-            next_pass(&job, standing.rows, found)?;
-            Ok(Look::Again)
-        }
-        None if !kept_in_sync => {
-            ledger::insert_ranges(job.job, "verify", job.relation, 0, 1, 1, 1)?;
-            // The verification may take long and must not hold the job's lock.
-            Ok(Look::Worked(0))
-        }
-        _ => {
-            ledger::set_job_state(job.job, "done", None)?;
-            event(&job, "backfill done", None)?;
-            Ok(Look::Worked(0))
-        }
-    }
-}
-
-fn sync_triggers(job: &Job) -> Result<Option<String>> {
-    let columns: Vec<String> = job.assignments.keys().cloned().collect();
-    storage::sync_triggers(job.relation, &columns)
-}
-
-/// Ends of scans are read here, after the sync trigger's lock was granted and released: what lies
-/// beyond them was written through the trigger, or is found by the verification.
-fn begin_pass(job: &Job, rest: Duration) -> Result<()> {
-    let rows = storage::leaves(job.relation)?
-        .iter()
-        .map(|leaf| leaf.rows)
-        .sum();
-    let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
-    ledger::begin_pass(job.job, sync_triggers(job)?.as_deref(), rows, rest)?;
-    ledger::clear_quarantine(job.job)?;
-    survey(job).map(drop)
-}
-
-/// Makes pieces of the leaves that have none in this pass; whether there were any. Reads the heap
-/// without a lock: a batch compares the file again once it has one.
-fn survey(job: &Job) -> Result<bool> {
-    let mut any = false;
-    for leaf in storage::leaves(job.relation)? {
-        if ledger::covered(job.job, leaf.relation, None)? {
-            continue;
-        }
-        if !leaf.heap {
-            return Err(unsupported(&leaf));
-        }
-        if let Some(heap) = storage::heap(job.relation, leaf.relation)? {
-            insert_pieces(job.job, leaf.relation, &heap)?;
-            any = true;
-        }
-    }
-    Ok(any)
-}
-
-pub fn unsupported(leaf: &storage::Leaf) -> Fault {
-    Fault::new(
-        state::FEATURE_NOT_SUPPORTED,
-        format!("{} cannot be backfilled: it is {}", leaf.name, leaf.what),
-    )
-    .hint("Only tables stored as heaps are done in batches; fill it with an UPDATE of its own.")
-}
-
-fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
-    let many = job.pass == 2 && rows > MANY_ROWS && rows > job.previous_rows / 10 * 9;
-    if many || job.pass >= MOST_PASSES {
-        return Err(Fault::wrong_state(format!(
-            "the backfill of {} does not come to an end",
-            job.relation_name
-        ))
-        .detail(format!(
-            "Pass {} updated {rows} rows, the one before {}, and {found}{} are still to be done: either sessions \
-             keep writing rows without filling them, or the expression gives another value each time.",
-            job.pass,
-            job.previous_rows,
-            if found >= 1000 { " or more" } else { "" },
-        ))
-        .hint(format!(
-            "Have the application fill the column itself, or keep it in step with SELECT \
-             migrate.sync_column_trigger(…); then SELECT migrate.resume({});",
-            job.job
-        )));
-    }
-    begin_pass(job, pass_after(job.pass + 1))
-}
-
-/// One look at the whole table, in one snapshot and without any lock but ACCESS SHARE.
-fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
-    let begun = Instant::now();
-    let Some(found) = patiently(job, || fill::verify(job, table))? else {
-        return Ok(Look::Idle);
-    };
-    ledger::move_range(
-        job.job,
-        range.range,
-        &Moved {
-            next_block: 1,
-            skipped: Vec::new(),
-            chunk_blocks: 1,
-            rows: 0,
-            took: begun.elapsed(),
-            retries: 0,
-            rest: None,
-            found: Some(found),
-            done: true,
-        },
-    )?;
-    Ok(Look::Worked(0))
 }

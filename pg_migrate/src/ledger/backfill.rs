@@ -23,7 +23,6 @@ pub struct Job {
     /// The triggers that keep up with writers; `None`: passes repeat.
     pub sync_trigger: Option<String>,
     pub owner: u32,
-    pub login: u32,
     pub search_path: String,
     pub state: String,
     pub pass: i32,
@@ -50,7 +49,7 @@ pub struct NewJob<'a> {
 }
 
 const COLUMNS: &str = "job, revision, relation::int8 AS relation, relation_name, assignments, condition, self_ending, \
-     sync_trigger, owner::int8 AS owner, login::int8 AS login, search_path, state, pass, previous_rows, target_ms, \
+     sync_trigger, owner::int8 AS owner, search_path, state, pass, previous_rows, target_ms, \
      error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting";
 
 #[derive(Deserialize)]

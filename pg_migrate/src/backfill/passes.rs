@@ -1,0 +1,174 @@
+//! Between the batches: passes begin, pieces are made and made anew, the table is verified, and the
+//! job ends.
+
+use super::feedback::{FIRST_CHUNK, MOST_PASSES, pass_after};
+use super::fill;
+use super::storage::{self, Table};
+use super::work::{Look, event, patiently};
+use crate::fault::{Fault, Result, state};
+use crate::ledger::{self, Job, Moved, Range};
+use std::time::{Duration, Instant};
+
+/// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
+const PIECES: i64 = 16;
+/// Smaller pieces (8 MB) are not worth their row in the ledger.
+const SMALLEST_PIECE: i64 = 1024;
+/// When pass 2 finds as good as every row again that pass 1 has filled, and they are more than this,
+/// it is not the writers' doing.
+const MANY_ROWS: i64 = 1000;
+
+/// VACUUM FULL, CLUSTER, TRUNCATE or another rewrite has moved every row: the leaf begins again.
+pub fn replaced(job: &Job, range: &Range, heap: &storage::Heap) -> Result<Look> {
+    let Some(job) = ledger::lock_job(job.job)? else {
+        return Ok(Look::Idle);
+    };
+    ledger::set_stale(job.job, range.relation, heap.filenode, range.range)?;
+    if !ledger::covered(job.job, range.relation, Some(heap.filenode))? {
+        insert_pieces(job.job, range.relation, heap)?;
+    }
+    Ok(Look::Again)
+}
+
+fn insert_pieces(job: i64, relation: u32, heap: &storage::Heap) -> Result<()> {
+    let size = ((heap.blocks + PIECES - 1) / PIECES).max(SMALLEST_PIECE);
+    ledger::insert_ranges(
+        job,
+        "scan",
+        relation,
+        heap.filenode,
+        heap.blocks,
+        size,
+        FIRST_CHUNK,
+    )
+}
+
+/// Nothing is claimable: begins the first pass or the next one, takes in leaves attached since,
+/// has the table verified, or ends the job.
+pub fn settle(job: &Job) -> Result<Look> {
+    let Some(job) = ledger::lock_job(job.job)? else {
+        return Ok(Look::Idle);
+    };
+    if !matches!(job.state.as_str(), "queued" | "running") {
+        return Ok(Look::Idle);
+    }
+    if job.pass == 0 {
+        begin_pass(&job, Duration::ZERO)?;
+        return Ok(Look::Again);
+    }
+    let standing = ledger::standing(job.job)?;
+    if standing.open > 0 {
+        return Ok(Look::Idle);
+    }
+    if survey(&job)? {
+        return Ok(Look::Again);
+    }
+    let kept_in_sync = job.sync_trigger.is_some() && job.sync_trigger == sync_triggers(&job)?;
+    match standing.found {
+        Some(found) if found > 0 => {
+            next_pass(&job, standing.rows, found)?;
+            Ok(Look::Again)
+        }
+        None if !kept_in_sync => {
+            ledger::insert_ranges(job.job, "verify", job.relation, 0, 1, 1, 1)?;
+            // The verification may take long and must not hold the job's lock.
+            Ok(Look::Worked(0))
+        }
+        _ => {
+            ledger::set_job_state(job.job, "done", None)?;
+            event(&job, "backfill done", None)?;
+            Ok(Look::Worked(0))
+        }
+    }
+}
+
+fn sync_triggers(job: &Job) -> Result<Option<String>> {
+    let columns: Vec<String> = job.assignments.keys().cloned().collect();
+    storage::sync_triggers(job.relation, &columns)
+}
+
+/// Ends of scans are read here, after the sync trigger's lock was granted and released: what lies
+/// beyond them was written through the trigger, or is found by the verification.
+fn begin_pass(job: &Job, rest: Duration) -> Result<()> {
+    let rows = storage::leaves(job.relation)?
+        .iter()
+        .map(|leaf| leaf.rows)
+        .sum();
+    let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
+    ledger::begin_pass(job.job, sync_triggers(job)?.as_deref(), rows, rest)?;
+    ledger::clear_quarantine(job.job)?;
+    survey(job).map(drop)
+}
+
+/// Makes pieces of the leaves that have none in this pass; whether there were any. Reads the heap
+/// without a lock: a batch compares the file again once it has one.
+fn survey(job: &Job) -> Result<bool> {
+    let mut any = false;
+    for leaf in storage::leaves(job.relation)? {
+        if ledger::covered(job.job, leaf.relation, None)? {
+            continue;
+        }
+        if !leaf.heap {
+            return Err(unsupported(&leaf));
+        }
+        if let Some(heap) = storage::heap(job.relation, leaf.relation)? {
+            insert_pieces(job.job, leaf.relation, &heap)?;
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+pub fn unsupported(leaf: &storage::Leaf) -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        format!("{} cannot be backfilled: it is {}", leaf.name, leaf.what),
+    )
+    .hint("Only tables stored as heaps are done in batches; fill it with an UPDATE of its own.")
+}
+
+fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
+    let many = job.pass == 2 && rows > MANY_ROWS && rows > job.previous_rows / 10 * 9;
+    if many || job.pass >= MOST_PASSES {
+        return Err(Fault::wrong_state(format!(
+            "the backfill of {} does not come to an end",
+            job.relation_name
+        ))
+        .detail(format!(
+            "Pass {} updated {rows} rows, the one before {}, and {found}{} are still to be done: either sessions \
+             keep writing rows without filling them, or the expression gives another value each time.",
+            job.pass,
+            job.previous_rows,
+            if found >= 1000 { " or more" } else { "" },
+        ))
+        .hint(format!(
+            "Have the application fill the column itself, or keep it in step with SELECT \
+             migrate.sync_column_trigger(…); then SELECT migrate.resume({});",
+            job.job
+        )));
+    }
+    begin_pass(job, pass_after(job.pass + 1))
+}
+
+/// One look at the whole table, in one snapshot and without any lock but ACCESS SHARE.
+pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
+    let begun = Instant::now();
+    let Some(found) = patiently(job, || fill::verify(job, table))? else {
+        return Ok(Look::Idle);
+    };
+    ledger::move_range(
+        job.job,
+        range.range,
+        &Moved {
+            next_block: 1,
+            skipped: Vec::new(),
+            chunk_blocks: 1,
+            rows: 0,
+            took: begun.elapsed(),
+            retries: 0,
+            rest: None,
+            found: Some(found),
+            done: true,
+        },
+    )?;
+    Ok(Look::Worked(0))
+}
