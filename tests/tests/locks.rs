@@ -98,7 +98,9 @@ fn a_driver_that_waits_for_a_lock_holds_none() {
     let db = &db;
     thread::scope(|scope| {
         let contract = scope.spawn(move || {
-            db.run("SET migrate.lock_timeout = '100ms'; CALL migrate.contract('1')")
+            let mut client = db.connect();
+            client.batch_execute("SET migrate.lock_timeout = '100ms'").unwrap();
+            client.batch_execute("CALL migrate.contract('1')").unwrap();
         });
         db.wait_for(
             "the driver says whom it waits for",
@@ -140,7 +142,7 @@ fn two_migrations_lock_their_tables_in_one_order() {
             for (name, first, second) in [("x", "a", "b"), ("y", "b", "a")] {
                 scope.spawn(move || {
                     db.run(&format!(
-                        "SELECT migrate.apply('-- migrate:revision {name}{round}\n-- migrate:branch-label {name}{round}\nALTER TABLE {first} ADD COLUMN {name}{round} int;ALTER TABLE {second} ADD COLUMN {name}{round} int;')"
+                        "SET migrate.lock_deadline = 60; SELECT migrate.apply('-- migrate:revision {name}{round}\n-- migrate:branch-label of-{name}{round}\nALTER TABLE {first} ADD COLUMN {name}{round} int;ALTER TABLE {second} ADD COLUMN {name}{round} int;')"
                     ));
                 });
             }

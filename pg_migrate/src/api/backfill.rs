@@ -23,6 +23,7 @@ fn define(
     predicate: Option<&str>,
     target_ms: i32,
 ) -> Result<i64> {
+    crate::engine::refuse_on_standby()?;
     backfill::define(&Spec {
         table: TableRef::Oid(table.to_u32()),
         set,

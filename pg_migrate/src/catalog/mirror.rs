@@ -81,7 +81,13 @@ fn rename(from: &str, to: &str) -> Result<()> {
     spi::run(&sql, &[]).map(drop)
 }
 
-pub fn index(table: &str, columns: &[Column], definition: &str, from: &str, to: &str) -> Result<String> {
+pub fn index(
+    table: &str,
+    columns: &[Column],
+    definition: &str,
+    from: &str,
+    to: &str,
+) -> Result<String> {
     subtransaction::rehearse(|| {
         make(table, columns, from, to)?;
         spi::run(
@@ -103,7 +109,13 @@ pub fn index(table: &str, columns: &[Column], definition: &str, from: &str, to: 
     })
 }
 
-pub fn constraint(table: &str, columns: &[Column], definition: &str, from: &str, to: &str) -> Result<String> {
+pub fn constraint(
+    table: &str,
+    columns: &[Column],
+    definition: &str,
+    from: &str,
+    to: &str,
+) -> Result<String> {
     subtransaction::rehearse(|| {
         make(table, columns, from, to)?;
         spi::run(

@@ -7,7 +7,7 @@ use crate::document::model::Operation;
 use crate::document::{self, Body, DirectiveKind, Document, Section};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
-use crate::pg::parser;
+use crate::pg::{parser, subtransaction};
 use crate::recipe::step::Phase;
 use crate::recipe::{self, Plan, Touch};
 use serde_json::Value;
@@ -103,8 +103,10 @@ pub fn start(
     if !ledger::lock_revision(&revision.revision)? {
         return Ok(false);
     }
+    // Rolled back, so that the locks under which the catalog was read are let go: two migrations
+    // that hold them would each wait for the other's to go away.
     let plan = within(revision, || {
-        recipe::plan(operations, &Live, &revision.revision)
+        subtransaction::rehearse(|| recipe::plan(operations, &Live, &revision.revision))
     })?;
     if direction == "up" {
         conflict(&revision.revision, &plan)?;

@@ -62,13 +62,16 @@ impl Planner<'_> {
             )
             .hint("Choose another name, or stamp the revision if this migration ran before."));
         }
-        self.plan
-            .inverse
-            .push(Operation::DropConstraint(DropConstraint {
-                table: key,
-                name: op.name.clone(),
-                if_exists: false,
-            }));
+        // On a table of this migration it leaves with its table.
+        if !table.fresh {
+            self.plan
+                .inverse
+                .push(Operation::DropConstraint(DropConstraint {
+                    table: key,
+                    name: op.name.clone(),
+                    if_exists: false,
+                }));
+        }
         self.constraint_steps(op)
     }
 
@@ -95,9 +98,7 @@ impl Planner<'_> {
                 op.definition = op
                     .definition
                     .as_deref()
-                    .map(|text| {
-                        self.constraint_renamed(&key, text, column, &physical)
-                    })
+                    .map(|text| self.constraint_renamed(&key, text, column, &physical))
                     .transpose()?;
                 *column = physical;
             }
@@ -111,8 +112,7 @@ impl Planner<'_> {
                 .cloned();
             if let Some(found) = renaming {
                 let text = format!("CHECK ({check})");
-                if let Ok(renamed) = self.constraint_renamed(&key, &text, &found.new, &found.old)
-                {
+                if let Ok(renamed) = self.constraint_renamed(&key, &text, &found.new, &found.old) {
                     op.definition = Some(renamed);
                 }
             }
@@ -124,11 +124,17 @@ impl Planner<'_> {
                 definition(&op)?
             );
             let phase = self.now();
-            let step = if table.fresh {
+            let mut step = if table.fresh {
                 unlocked(phase, sql)
             } else {
                 ddl(phase, &key, Lock::AccessExclusive, sql)
             };
+            if let Some(references) = &op.references {
+                let (target, found) = self.table(&references.table)?;
+                if !found.fresh {
+                    step = step.also_locks(&target, Lock::ShareRowExclusive);
+                }
+            }
             self.push(step.undo(format!(
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {}",
                 ident(&op.name)

@@ -64,12 +64,9 @@ impl Planner<'_> {
         }
         let body = definition(op);
         let unique = if op.unique { "UNIQUE " } else { "" };
-        self.plan.inverse.push(Operation::DropIndex(DropIndex {
-            name: index.clone(),
-            if_exists: false,
-        }));
         let name = ident(&op.name);
         if table.fresh {
+            // No inverse: it leaves with its table.
             let phase = self.now();
             self.push(
                 unlocked(
@@ -80,6 +77,10 @@ impl Planner<'_> {
             );
             return Ok(());
         }
+        self.plan.inverse.push(Operation::DropIndex(DropIndex {
+            name: index.clone(),
+            if_exists: false,
+        }));
         if table.kind == "p" {
             return Err(Fault::new(
                 state::FEATURE_NOT_SUPPORTED,
@@ -124,8 +125,7 @@ impl Planner<'_> {
         if self.plan.touches.iter().any(|touch| touch.table == table) {
             return Ok(());
         }
-        self.index_renamed(table, body, "", "")
-            .map(drop)
+        self.index_renamed(table, body, "", "").map(drop)
     }
 
     /// If the index mentions a column that a rename in flight will produce: the number of that
@@ -137,12 +137,7 @@ impl Planner<'_> {
             }
             let lasting = self.index_renamed(table, body, &found.new, &found.old)?;
             // It mentions the column if giving that yet another name changes it.
-            let other = self.index_renamed(
-                table,
-                &lasting,
-                &found.old,
-                "pg_migrate_other",
-            )?;
+            let other = self.index_renamed(table, &lasting, &found.old, "pg_migrate_other")?;
             if lasting != other {
                 return Ok(Some((number, lasting)));
             }

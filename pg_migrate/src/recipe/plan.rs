@@ -204,7 +204,13 @@ impl Planner<'_> {
     }
 
     /// A constraint's definition as it reads when `from` is called `to`.
-    pub fn constraint_renamed(&self, key: &str, text: &str, from: &str, to: &str) -> Result<String> {
+    pub fn constraint_renamed(
+        &self,
+        key: &str,
+        text: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<String> {
         let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
         self.facts
             .constraint_with_column_renamed(key, columns, text, from, to)

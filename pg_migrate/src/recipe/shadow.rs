@@ -128,8 +128,7 @@ impl Planner<'_> {
                 continue;
             }
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
-            let body =
-                self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
+            let body = self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
             helpers.push(name.clone());
             self.push(helper_build(
                 &key,
@@ -472,7 +471,8 @@ impl Planner<'_> {
     }
 
     fn refuse_dependents(&self, key: &str, table: &Table, column: &Column) -> Result<()> {
-        let mut blocking: Vec<String> = self.dependents(key, Some(&column.name))?
+        let mut blocking: Vec<String> = self
+            .dependents(key, Some(&column.name))?
             .into_iter()
             .map(|dependent| dependent.what)
             .collect();
@@ -521,12 +521,7 @@ impl Planner<'_> {
             .collect();
         for index in &indexes {
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
-            let body = self.index_renamed(
-                key,
-                &index.definition,
-                &column.name,
-                shadow,
-            )?;
+            let body = self.index_renamed(key, &index.definition, &column.name, shadow)?;
             self.push(helper_build(key, &table.schema, &name, index.unique, &body));
             let (old_name, new_name) = (
                 qualified(&table.schema, &index.name),
@@ -591,12 +586,7 @@ impl Planner<'_> {
                 let is = format!("FOREIGN KEY ({})", crate::recipe::quote::idents(&columns));
                 constraint.definition.replacen(&was, &is, 1)
             } else {
-                self.constraint_renamed(
-                    key,
-                    &constraint.definition,
-                    &column.name,
-                    shadow,
-                )?
+                self.constraint_renamed(key, &constraint.definition, &column.name, shadow)?
             };
             self.constraint_steps(&CreateConstraint {
                 name: name.clone(),

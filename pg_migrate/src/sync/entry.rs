@@ -134,7 +134,8 @@ fn sync(firing: Firing) -> Datum {
     let view = View { firing, program };
     let two_way = program.old.is_some();
     let verdict = if firing.is_update() {
-        if filling::is_filling(firing) {
+        // A backfill of other columns is a write like any other for this pair.
+        if filling::is_filling(firing) && firing.assigns(program.new.number) {
             rules::backfill(view, two_way, program.policy)
         } else {
             rules::update(view, two_way, side(two_way), program.policy)

@@ -209,3 +209,24 @@ fn a_touch_column_says_when_a_row_really_changed() {
     let failure = db.error("UPDATE t SET a = 'w'");
     assert_eq!(failure.sqlstate, "42804", "{failure}");
 }
+
+#[test]
+fn the_backfill_of_one_pair_fills_the_other_pair_too() {
+    let db = cluster().database();
+    db.run(
+        "CREATE TABLE two (id int PRIMARY KEY, a text, b text);
+         INSERT INTO two SELECT i, 'a' || i, 'b' || i FROM generate_series(1, 100) i;
+         ALTER TABLE two ADD COLUMN aa text, ADD COLUMN bb text",
+    );
+    db.run("SELECT migrate.sync_column_trigger('two', 'a', 'aa'), migrate.sync_column_trigger('two', 'b', 'bb')");
+    for (new, old) in [("aa", "a"), ("bb", "b")] {
+        let job: i64 = db.one(&format!(
+            "SELECT migrate.backfill('two', '{{\"{new}\": \"{old}\"}}'::jsonb, '{new} IS NULL')"
+        ));
+        db.run(&format!("CALL migrate.run_backfill({job})"));
+    }
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM two WHERE aa = a AND bb = b"),
+        100
+    );
+}
