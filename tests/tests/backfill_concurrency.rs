@@ -340,6 +340,27 @@ fn rows_can_be_referred_to_while_a_batch_holds_them() {
     batch.batch_execute("COMMIT").unwrap();
 }
 
+/// Locks that come with a row: here of the row it refers to.
+#[test]
+fn locks_beside_the_row_do_not_hold_a_batch_up() {
+    let db = cluster().database();
+    table(&db);
+    db.run("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (0), (1);
+            ALTER TABLE t ADD p int REFERENCES parent");
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'p = (id > 9000)::int', 'p IS NULL', 50)");
+    let mut locker = db.connect();
+    locker.batch_execute("BEGIN; SELECT FROM parent WHERE id = 1 FOR UPDATE").unwrap();
+    for _ in 0..12 {
+        let begun = Instant::now();
+        db.run(&format!("SELECT migrate.backfill_batch({id})"));
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    }
+    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE p = 1"), 0);
+    locker.batch_execute("ROLLBACK").unwrap();
+    finish(&db, id);
+    assert_eq!(db.rows("SELECT p, count(*) FROM t GROUP BY 1 ORDER BY 1"), [["0", "9000"], ["1", "11000"]]);
+}
+
 #[test]
 fn a_lock_on_the_table_is_reported_not_waited_for() {
     let db = cluster().database();
