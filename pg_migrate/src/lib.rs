@@ -26,8 +26,16 @@ pgrx::extension_sql_file!(
     name = "progress",
     requires = ["tables"]
 );
-pgrx::extension_sql_file!("../../sql/20_fingerprint.sql", name = "fingerprint", requires = ["tables"]);
-pgrx::extension_sql_file!("../../sql/50_views.sql", name = "views", requires = ["tables"]);
+pgrx::extension_sql_file!(
+    "../../sql/20_fingerprint.sql",
+    name = "fingerprint",
+    requires = ["tables"]
+);
+pgrx::extension_sql_file!(
+    "../../sql/50_views.sql",
+    name = "views",
+    requires = ["tables"]
+);
 
 pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 

@@ -23,13 +23,20 @@ impl Bench {
 
     #[track_caller]
     fn refuses(&self, document: &str) -> Failure {
-        self.refuses_sql(&format!("SELECT * FROM migrate.apply({})", literal(document)))
+        self.refuses_sql(&format!(
+            "SELECT * FROM migrate.apply({})",
+            literal(document)
+        ))
     }
 
     #[track_caller]
     fn refuses_sql(&self, sql: &str) -> Failure {
         let failure = self.db.error(sql);
-        assert_eq!(traces(&self.db), self.before, "something was left behind by: {sql}");
+        assert_eq!(
+            traces(&self.db),
+            self.before,
+            "something was left behind by: {sql}"
+        );
         assert!(!failure.message.contains("panicked"), "{failure}");
         assert_ne!(failure.sqlstate, "XX000", "{failure}");
         failure
@@ -69,7 +76,8 @@ fn malformed_json_shows_the_place() {
 #[test]
 fn malformed_sql_shows_the_line() {
     let bench = Bench::new();
-    let failure = bench.refuses("-- migrate:revision 1\n-- migrate:up\nALTER TABLE users\n  ADD COLUM x int x;");
+    let failure = bench
+        .refuses("-- migrate:revision 1\n-- migrate:up\nALTER TABLE users\n  ADD COLUM x int x;");
     says(&failure, "42601", &["syntax error", "Line 4"]);
 }
 
@@ -79,32 +87,51 @@ fn an_unknown_field_suggests_the_nearest() {
     let failure = bench.refuses(
         r#"{"revision": "1", "operations": [{"rename_column": {"table": "users", "form": "username", "to": "email"}}]}"#,
     );
-    says(&failure, "22023", &["form", "operations[0]", "Did you mean \"from\"?"]);
+    says(
+        &failure,
+        "22023",
+        &["form", "operations[0]", "Did you mean \"from\"?"],
+    );
 }
 
 #[test]
 fn an_unknown_operation_suggests_the_nearest() {
     let bench = Bench::new();
     let failure = bench.refuses(r#"{"revision": "1", "operations": [{"rename_colum": {}}]}"#);
-    says(&failure, "22023", &["rename_colum", "Did you mean \"rename_column\"?"]);
+    says(
+        &failure,
+        "22023",
+        &["rename_colum", "Did you mean \"rename_column\"?"],
+    );
 }
 
 #[test]
 fn an_unknown_directive_suggests_the_nearest() {
     let bench = Bench::new();
     let failure = bench.refuses("-- migrate:revison 1\n-- migrate:up\nSELECT 1;");
-    says(&failure, "42601", &["revison", "Line 1", "Did you mean \"revision\"?"]);
+    says(
+        &failure,
+        "42601",
+        &["revison", "Line 1", "Did you mean \"revision\"?"],
+    );
 }
 
 #[test]
 fn a_missing_table_or_column_suggests_the_nearest() {
     let bench = Bench::new();
-    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE user RENAME COLUMN username TO email;");
+    let failure =
+        bench.refuses("-- migrate:revision 1\nALTER TABLE user RENAME COLUMN username TO email;");
     says(&failure, "42601", &[]);
-    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE usres RENAME COLUMN username TO email;");
+    let failure =
+        bench.refuses("-- migrate:revision 1\nALTER TABLE usres RENAME COLUMN username TO email;");
     says(&failure, "42P01", &["usres", "Did you mean users?"]);
-    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE users RENAME COLUMN usename TO email;");
-    says(&failure, "42703", &["usename", "Did you mean \"username\"?"]);
+    let failure =
+        bench.refuses("-- migrate:revision 1\nALTER TABLE users RENAME COLUMN usename TO email;");
+    says(
+        &failure,
+        "42703",
+        &["usename", "Did you mean \"username\"?"],
+    );
 }
 
 #[test]
@@ -126,7 +153,10 @@ fn history_must_fit_together() {
     let failure = bench.refuses(r#"{"revision": "2", "down_revision": "1", "operations": []}"#);
     says(&failure, "42704", &["\"1\"", "migrate.add"]);
     let failure = bench.refuses(r#"{"revision": "2", "down_revision": "2", "operations": []}"#);
-    assert!(failure.message.contains("cycle") || failure.message.contains("itself"), "{failure}");
+    assert!(
+        failure.message.contains("cycle") || failure.message.contains("itself"),
+        "{failure}"
+    );
     let failure = bench.refuses(r#"{"revision": "head", "operations": []}"#);
     says(&failure, "22023", &["head"]);
     let failure = bench.refuses(r#"{"operations": []}"#);
@@ -143,7 +173,9 @@ fn two_heads_where_one_is_needed() {
     );
     let failure = db.error("CALL migrate.upgrade('head')");
     says(&failure, "22023", &["2a", "2b", "heads"]);
-    let failure = db.error(r#"SELECT migrate.add('{"revision": "2c", "down_revision": "1", "operations": []}')"#);
+    let failure = db.error(
+        r#"SELECT migrate.add('{"revision": "2c", "down_revision": "1", "operations": []}')"#,
+    );
     says(&failure, "22023", &["2a", "2c", "branch_label"]);
     let failure = db.error(r#"SELECT migrate.add('{"revision": "9", "operations": []}')"#);
     assert!(failure.to_string().contains("branch_labels"), "{failure}");
@@ -153,22 +185,42 @@ fn two_heads_where_one_is_needed() {
 fn a_changed_document_shows_what_changed() {
     let db = cluster().database();
     db.run("CREATE TABLE t (id int); SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t ADD COLUMN a int;')");
-    let said = db.notices("SELECT migrate.apply(e'-- migrate:revision 1\r\nALTER TABLE t ADD COLUMN a int;')");
-    assert!(said.iter().any(|line| line.contains("nothing to do")), "{said:?}");
+    let said = db.notices(
+        "SELECT migrate.apply(e'-- migrate:revision 1\r\nALTER TABLE t ADD COLUMN a int;')",
+    );
+    assert!(
+        said.iter().any(|line| line.contains("nothing to do")),
+        "{said:?}"
+    );
     let failure =
         db.error("SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t ADD COLUMN b int;')");
-    says(&failure, "55000", &["another document", "ADD COLUMN a", "ADD COLUMN b"]);
+    says(
+        &failure,
+        "55000",
+        &["another document", "ADD COLUMN a", "ADD COLUMN b"],
+    );
 }
 
 #[test]
 fn a_call_inside_a_transaction_block_names_the_way_out() {
     let bench = Bench::new();
-    for call in ["CALL migrate.upgrade()", "CALL migrate.contract('1')", "CALL migrate.downgrade('-1')", "CALL migrate.work()"] {
+    for call in [
+        "CALL migrate.upgrade()",
+        "CALL migrate.contract('1')",
+        "CALL migrate.downgrade('-1')",
+        "CALL migrate.work()",
+    ] {
         let failure = bench.refuses_sql(&format!("BEGIN; {call}"));
         says(
             &failure,
             "25001",
-            &["autocommit_block", "atomic = False", "disable_ddl_transaction!", "executeInTransaction=false", "-- no-transaction"],
+            &[
+                "autocommit_block",
+                "atomic = False",
+                "disable_ddl_transaction!",
+                "executeInTransaction=false",
+                "-- no-transaction",
+            ],
         );
     }
 }
@@ -177,12 +229,16 @@ fn a_call_inside_a_transaction_block_names_the_way_out() {
 fn what_is_not_a_table() {
     let bench = Bench::new();
     bench.db.run("CREATE FOREIGN DATA WRAPPER f; CREATE SERVER s FOREIGN DATA WRAPPER f; CREATE FOREIGN TABLE far (id int) SERVER s");
-    let bench = Bench { before: traces(&bench.db), db: bench.db };
+    let bench = Bench {
+        before: traces(&bench.db),
+        db: bench.db,
+    };
     let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE names ADD COLUMN x int;");
     says(&failure, "42809", &["names", "view"]);
     let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE far ADD COLUMN x int;");
     says(&failure, "42809", &["far", "foreign table"]);
-    let failure = bench.refuses_sql("SELECT migrate.backfill('names', '{\"id\": \"2\"}', 'id = 1')");
+    let failure =
+        bench.refuses_sql("SELECT migrate.backfill('names', '{\"id\": \"2\"}', 'id = 1')");
     says(&failure, "42809", &["names"]);
     let failure = bench.refuses_sql("SELECT migrate.sync_column_trigger('names', 'id', 'x')");
     says(&failure, "42809", &["names"]);
@@ -205,14 +261,28 @@ fn no_pg_cron() {
 #[test]
 fn no_free_worker_slot() {
     // The launcher of logical replication takes the one slot.
-    let own = Cluster::with(&[("max_worker_processes", "1"), ("max_logical_replication_workers", "1"), ("shared_preload_libraries", "")]);
+    let own = Cluster::with(&[
+        ("max_worker_processes", "1"),
+        ("max_logical_replication_workers", "1"),
+        ("shared_preload_libraries", ""),
+    ]);
     let db = own.database();
     let failure = db.error("SELECT migrate.start_worker()");
-    says(&failure, "53000", &["no background worker slot", "max_worker_processes"]);
-    db.run("CREATE TABLE t (id int, a int); INSERT INTO t SELECT i, i FROM generate_series(1, 100) i");
+    says(
+        &failure,
+        "53000",
+        &["no background worker slot", "max_worker_processes"],
+    );
+    db.run(
+        "CREATE TABLE t (id int, a int); INSERT INTO t SELECT i, i FROM generate_series(1, 100) i",
+    );
     db.run("SELECT migrate.apply('-- migrate:revision 1\nCREATE INDEX t_a ON t (a);')");
     let failure = db.error("CALL migrate.upgrade()");
-    says(&failure, "53000", &["no background worker slot", "plan_sql"]);
+    says(
+        &failure,
+        "53000",
+        &["no background worker slot", "plan_sql"],
+    );
     // The way out the hint names.
     db.psql("SELECT migrate.plan_sql('1') \\gexec\n");
     assert!(db.one::<bool>("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass"));
@@ -245,13 +315,46 @@ fn a_read_only_standby() {
 #[test]
 fn unknown_words() {
     let bench = Bench::new();
-    bench.db.run(r#"SELECT migrate.add('{"revision": "1", "operations": []}')"#);
-    let bench = Bench { before: traces(&bench.db), db: bench.db };
-    says(&bench.refuses_sql("SELECT migrate.repair('1', 'retyr')"), "22023", &["Did you mean \"retry\"?"]);
-    says(&bench.refuses_sql("SELECT migrate.graph('dott')"), "22023", &["Did you mean \"dot\"?"]);
-    says(&bench.refuses_sql("CALL migrate.upgrade('2')"), "42704", &["\"2\""]);
-    says(&bench.refuses_sql("CALL migrate.downgrade('')"), "22023", &["target"]);
-    says(&bench.refuses_sql("CALL migrate.contract('x')"), "42704", &["\"x\""]);
-    says(&bench.refuses_sql("SELECT migrate.plan_sql('1', 'expanded')"), "22023", &["Did you mean \"expand\"?"]);
-    says(&bench.refuses_sql("SELECT * FROM migrate.apply(NULL::text)"), "22023", &[]);
+    bench
+        .db
+        .run(r#"SELECT migrate.add('{"revision": "1", "operations": []}')"#);
+    let bench = Bench {
+        before: traces(&bench.db),
+        db: bench.db,
+    };
+    says(
+        &bench.refuses_sql("SELECT migrate.repair('1', 'retyr')"),
+        "22023",
+        &["Did you mean \"retry\"?"],
+    );
+    says(
+        &bench.refuses_sql("SELECT migrate.graph('dott')"),
+        "22023",
+        &["Did you mean \"dot\"?"],
+    );
+    says(
+        &bench.refuses_sql("CALL migrate.upgrade('2')"),
+        "42704",
+        &["\"2\""],
+    );
+    says(
+        &bench.refuses_sql("CALL migrate.downgrade('')"),
+        "22023",
+        &["target"],
+    );
+    says(
+        &bench.refuses_sql("CALL migrate.contract('x')"),
+        "42704",
+        &["\"x\""],
+    );
+    says(
+        &bench.refuses_sql("SELECT migrate.plan_sql('1', 'expanded')"),
+        "22023",
+        &["Did you mean \"expand\"?"],
+    );
+    says(
+        &bench.refuses_sql("SELECT * FROM migrate.apply(NULL::text)"),
+        "22023",
+        &[],
+    );
 }

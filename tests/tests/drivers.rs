@@ -23,8 +23,13 @@ const DOCUMENT: &str = r#"{"revision": "1", "operations": [
 #[track_caller]
 fn finished(db: &Db) {
     assert_eq!(db.rows("SELECT state FROM migrate.status"), [["expanded"]]);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE b = a AND m = id * 10"), ROWS);
-    assert!(db.one::<bool>("SELECT bool_and(indisvalid) FROM pg_index WHERE indrelid = 't'::regclass"));
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE b = a AND m = id * 10"),
+        ROWS
+    );
+    assert!(
+        db.one::<bool>("SELECT bool_and(indisvalid) FROM pg_index WHERE indrelid = 't'::regclass")
+    );
     let twice = db.rows("SELECT step FROM migrate.history WHERE what = 'step done' AND direction = 'up' GROUP BY step HAVING count(*) > 1");
     assert!(twice.is_empty(), "steps done twice: {twice:?}");
 }
@@ -40,11 +45,21 @@ fn prepared() -> Db {
 fn apply_says_what_is_left_and_how_to_drive_it() {
     let db = cluster().database();
     table(&db);
-    let said = db.notices(&format!("SELECT migrate.apply('{DOCUMENT}')")).join("\n");
-    for way in ["queued", "CALL migrate.upgrade()", "migrate.start_worker()", "migrate.schedule()"] {
+    let said = db
+        .notices(&format!("SELECT migrate.apply('{DOCUMENT}')"))
+        .join("\n");
+    for way in [
+        "queued",
+        "CALL migrate.upgrade()",
+        "migrate.start_worker()",
+        "migrate.schedule()",
+    ] {
         assert!(said.contains(way), "{way} is missing in {said}");
     }
-    assert!(db.one::<String>("SELECT waiting FROM migrate.status").contains("no driver"));
+    assert!(
+        db.one::<String>("SELECT waiting FROM migrate.status")
+            .contains("no driver")
+    );
 }
 
 #[test]
@@ -61,7 +76,11 @@ fn a_call_drives_in_the_foreground_and_tells() {
 fn workers_drive_and_end() {
     let db = prepared();
     db.run("SELECT migrate.start_worker(3)");
-    db.wait_for("the workers", 120, "SELECT state = 'expanded' FROM migrate.status");
+    db.wait_for(
+        "the workers",
+        120,
+        "SELECT state = 'expanded' FROM migrate.status",
+    );
     finished(&db);
     db.wait_for(
         "their end",
@@ -76,11 +95,19 @@ fn a_worker_begins_when_the_transaction_has_committed() {
     table(&db);
     let mut client = db.connect();
     client.batch_execute("BEGIN").unwrap();
-    client.batch_execute(&format!("SELECT migrate.apply('{DOCUMENT}'); SELECT migrate.start_worker()")).unwrap();
+    client
+        .batch_execute(&format!(
+            "SELECT migrate.apply('{DOCUMENT}'); SELECT migrate.start_worker()"
+        ))
+        .unwrap();
     thread::sleep(Duration::from_millis(300));
     assert!(db.rows("SELECT 1 FROM migrate.revision").is_empty());
     client.batch_execute("COMMIT").unwrap();
-    db.wait_for("the worker", 120, "SELECT state = 'expanded' FROM migrate.status");
+    db.wait_for(
+        "the worker",
+        120,
+        "SELECT state = 'expanded' FROM migrate.status",
+    );
     finished(&db);
 }
 
@@ -88,8 +115,14 @@ fn a_worker_begins_when_the_transaction_has_committed() {
 fn autostart_starts_a_worker() {
     let db = cluster().database();
     table(&db);
-    db.run(&format!("SET migrate.autostart = on; SELECT migrate.apply('{DOCUMENT}')"));
-    db.wait_for("the worker", 120, "SELECT state = 'expanded' FROM migrate.status");
+    db.run(&format!(
+        "SET migrate.autostart = on; SELECT migrate.apply('{DOCUMENT}')"
+    ));
+    db.wait_for(
+        "the worker",
+        120,
+        "SELECT state = 'expanded' FROM migrate.status",
+    );
     finished(&db);
 }
 
@@ -98,9 +131,15 @@ fn stop_worker_stops_and_another_resumes() {
     let db = prepared();
     // Held up by an old writer, the worker is still there to be stopped.
     let mut holder = db.connect();
-    holder.batch_execute("BEGIN; UPDATE t SET n = n + 1 WHERE id = 5").unwrap();
+    holder
+        .batch_execute("BEGIN; UPDATE t SET n = n + 1 WHERE id = 5")
+        .unwrap();
     db.run("SELECT migrate.start_worker()");
-    db.wait_for("the worker", 60, "SELECT count(*) > 0 FROM migrate.worker WHERE kind = 'driver' AND state = 'running'");
+    db.wait_for(
+        "the worker",
+        60,
+        "SELECT count(*) > 0 FROM migrate.worker WHERE kind = 'driver' AND state = 'running'",
+    );
     assert_eq!(db.one::<i64>("SELECT migrate.stop_worker()"), 1);
     db.wait_for(
         "its end",
@@ -120,11 +159,23 @@ fn pg_cron_finishes_a_real_backfill() {
     table(db);
     db.run(&format!("SELECT migrate.apply('{DOCUMENT}')"));
     assert_eq!(db.one::<String>("SELECT migrate.schedule()"), "pg_migrate");
-    assert_eq!(db.rows("SELECT command FROM cron.job"), [["CALL migrate.work(55)"]]);
-    db.wait_for("pg_cron", 200, "SELECT state = 'expanded' FROM migrate.status");
+    assert_eq!(
+        db.rows("SELECT command FROM cron.job"),
+        [["CALL migrate.work(55)"]]
+    );
+    db.wait_for(
+        "pg_cron",
+        200,
+        "SELECT state = 'expanded' FROM migrate.status",
+    );
     finished(db);
-    let drivers = db.rows("SELECT DISTINCT application FROM migrate.history WHERE what = 'step done' AND step > 1");
-    assert!(drivers.iter().any(|row| row[0].contains("pg_cron")), "{drivers:?}");
+    let drivers = db.rows(
+        "SELECT DISTINCT application FROM migrate.history WHERE what = 'step done' AND step > 1",
+    );
+    assert!(
+        drivers.iter().any(|row| row[0].contains("pg_cron")),
+        "{drivers:?}"
+    );
     assert!(db.one::<bool>("SELECT migrate.unschedule()"));
     assert!(!db.one::<bool>("SELECT migrate.unschedule()"));
     assert!(db.rows("SELECT 1 FROM cron.job").is_empty());
@@ -147,7 +198,11 @@ fn calls_and_workers_at_once_cooperate() {
         });
         scope.spawn(|| db.run("CALL migrate.work(30)"));
     });
-    db.wait_for("everybody", 60, "SELECT state = 'expanded' FROM migrate.status");
+    db.wait_for(
+        "everybody",
+        60,
+        "SELECT state = 'expanded' FROM migrate.status",
+    );
     finished(&db);
 }
 
@@ -159,7 +214,10 @@ fn interrupted_by(db: &Db, interrupt: impl Fn(i32)) {
         if client.is_closed() || client.simple_query("SELECT 1").is_err() {
             client = db.connect();
         }
-        let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        let pid: i32 = client
+            .query_one("SELECT pg_backend_pid()", &[])
+            .unwrap()
+            .get(0);
         let outcome = thread::scope(|scope| {
             let call = scope.spawn(|| client.batch_execute("CALL migrate.upgrade()"));
             thread::sleep(Duration::from_millis(15 + 37 * (round % 17)));
@@ -201,12 +259,17 @@ fn kill_9_of_the_backend_at_any_point() {
     db.run(&format!("SELECT migrate.apply('{DOCUMENT}')"));
     for pause in [20, 90, 200, 350, 600] {
         let mut client = db.connect();
-        let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+        let pid: i32 = client
+            .query_one("SELECT pg_backend_pid()", &[])
+            .unwrap()
+            .get(0);
         thread::scope(|scope| {
             let call = scope.spawn(move || client.batch_execute("CALL migrate.upgrade()").is_ok());
             thread::sleep(Duration::from_millis(pause));
             // The server restarts every backend after this.
-            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            let _ = std::process::Command::new("kill")
+                .args(["-9", &pid.to_string()])
+                .status();
             let _ = call.join();
         });
         thread::sleep(Duration::from_millis(300));
@@ -251,10 +314,15 @@ fn an_invalid_index_that_was_left_is_dropped_and_built_again() {
 #[test]
 fn an_index_of_somebody_else_is_never_taken_for_ours() {
     let db = cluster().database();
-    db.run("CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1);
+    db.run(
+        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1);
             SELECT migrate.apply('-- migrate:revision 1\nCREATE INDEX t_a ON t (a);');
-            CREATE INDEX t_a ON t (id)");
+            CREATE INDEX t_a ON t (id)",
+    );
     let failure = db.error("CALL migrate.upgrade()");
     assert_eq!(failure.sqlstate, "42P07", "{failure}");
-    assert!(db.one::<String>("SELECT pg_get_indexdef('t_a'::regclass)").contains("(id)"));
+    assert!(
+        db.one::<String>("SELECT pg_get_indexdef('t_a'::regclass)")
+            .contains("(id)")
+    );
 }

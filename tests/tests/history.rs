@@ -53,7 +53,10 @@ fn targets_of_a_downgrade() {
     assert_eq!(applied(&db), ["r1", "r2"]);
     db.run("CALL migrate.downgrade('base')");
     assert_eq!(applied(&db), Vec::<String>::new());
-    assert!(db.rows("SELECT 1 FROM pg_tables WHERE tablename LIKE 't\\_%'").is_empty());
+    assert!(
+        db.rows("SELECT 1 FROM pg_tables WHERE tablename LIKE 't\\_%'")
+            .is_empty()
+    );
     db.run("CALL migrate.upgrade()");
     assert_eq!(applied(&db).len(), 5);
 }
@@ -69,9 +72,15 @@ fn depends_on_orders_branches() {
 #[test]
 fn heads_graph_and_prefixes() {
     let db = branched();
-    assert_eq!(db.rows("SELECT revision FROM migrate.heads ORDER BY 1"), [["r3a"], ["r3b"]]);
+    assert_eq!(
+        db.rows("SELECT revision FROM migrate.heads ORDER BY 1"),
+        [["r3a"], ["r3b"]]
+    );
     let mermaid: String = db.one("SELECT migrate.graph()");
-    assert!(mermaid.contains("r1") && mermaid.contains("-->"), "{mermaid}");
+    assert!(
+        mermaid.contains("r1") && mermaid.contains("-->"),
+        "{mermaid}"
+    );
     let dot: String = db.one("SELECT migrate.graph('dot')");
     assert!(dot.contains("digraph"), "{dot}");
     db.run(r#"SELECT migrate.add('{"revision": "abcdef123", "down_revision": "r3a", "operations": []}')"#);
@@ -84,7 +93,10 @@ fn stamps_and_baselines_record_without_running() {
     let db = branched();
     db.run("SELECT migrate.stamp('r2')");
     assert_eq!(applied(&db), ["r1", "r2"]);
-    assert!(db.rows("SELECT 1 FROM pg_tables WHERE tablename LIKE 't\\_%'").is_empty());
+    assert!(
+        db.rows("SELECT 1 FROM pg_tables WHERE tablename LIKE 't\\_%'")
+            .is_empty()
+    );
     let db = cluster().database();
     db.run("SELECT migrate.baseline('2024', 'everything before pg_migrate')");
     add(&db, "next", "\"2024\"", "[]");
@@ -102,11 +114,26 @@ fn the_log_says_who_did_what_and_which_error() {
     let log = db.rows(
         "SELECT what, role, application FROM migrate.history WHERE revision = '1' ORDER BY at",
     );
-    assert!(log.contains(&vec!["registered".into(), "postgres".into(), "deploy 7".into()]), "{log:?}");
+    assert!(
+        log.contains(&vec![
+            "registered".into(),
+            "postgres".into(),
+            "deploy 7".into()
+        ]),
+        "{log:?}"
+    );
     let failed = db.rows("SELECT detail, sql, step IS NOT NULL, error ->> 'sqlstate' FROM migrate.history WHERE what = 'step failed'");
     assert_eq!(failed.len(), 1, "{failed:?}");
-    assert!(failed[0][0].contains("violated") && failed[0][1].contains("VALIDATE") && failed[0][3] == "23514", "{failed:?}");
-    assert!(db.one::<String>("SELECT waiting FROM migrate.status").contains("failed"));
+    assert!(
+        failed[0][0].contains("violated")
+            && failed[0][1].contains("VALIDATE")
+            && failed[0][3] == "23514",
+        "{failed:?}"
+    );
+    assert!(
+        db.one::<String>("SELECT waiting FROM migrate.status")
+            .contains("failed")
+    );
 }
 
 #[test]
@@ -117,11 +144,16 @@ fn a_failed_step_is_retried_skipped_or_abandoned() {
     db.error("CALL migrate.upgrade()");
     // A driver of everything leaves a failed step alone.
     db.run("CALL migrate.work()");
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM migrate.steps WHERE state = 'failed'"), 1);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM migrate.steps WHERE state = 'failed'"),
+        1
+    );
     db.run("UPDATE t SET a = 0; SELECT migrate.repair('1', 'retry'); ");
     db.run("CALL migrate.work()");
     assert_eq!(applied(&db), ["1"]);
-    assert!(db.one::<bool>("SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'"));
+    assert!(db.one::<bool>(
+        "SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'"
+    ));
 
     db.run(r#"SELECT migrate.add('{"revision": "2", "down_revision": "1", "operations": []}')"#);
     db.run("SELECT migrate.repair('2', 'abandon')");
@@ -134,7 +166,10 @@ fn apply_is_safe_in_the_callers_transaction() {
     db.run("CREATE TABLE t (id int)");
     db.run("BEGIN; SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t ADD COLUMN a int;'); ROLLBACK");
     assert!(db.rows("SELECT 1 FROM migrate.revision").is_empty());
-    assert!(db.rows("SELECT 1 FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'").is_empty());
+    assert!(
+        db.rows("SELECT 1 FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'")
+            .is_empty()
+    );
     let rows = db.rows("SELECT revision, step, phase, kind, state FROM migrate.apply('-- migrate:revision 1\nALTER TABLE t ADD COLUMN a int;')");
     assert_eq!(rows, [["1", "1", "expand", "ddl", "done"]]);
     assert_eq!(applied(&db), ["1"]);
@@ -149,9 +184,15 @@ fn several_migrations_may_be_expanded_unless_they_touch_the_same_column() {
          SELECT migrate.apply('-- migrate:revision 2 after 1\nALTER TABLE t RENAME COLUMN b TO bb;')",
     );
     db.run("CALL migrate.upgrade()");
-    assert_eq!(db.rows("SELECT state FROM migrate.status"), [["expanded"], ["expanded"]]);
+    assert_eq!(
+        db.rows("SELECT state FROM migrate.status"),
+        [["expanded"], ["expanded"]]
+    );
     let failure = db.error("SELECT migrate.apply('-- migrate:revision 3 after 2\nALTER TABLE t RENAME COLUMN b TO bbb;')");
-    assert!(failure.message.contains("\"2\"") && failure.message.contains("\"3\""), "{failure}");
+    assert!(
+        failure.message.contains("\"2\"") && failure.message.contains("\"3\""),
+        "{failure}"
+    );
     db.run("CALL migrate.contract('1')");
     db.run("CALL migrate.contract('2')");
     assert_eq!(db.rows("SELECT aa, bb FROM t"), [["x", "y"]]);

@@ -17,7 +17,9 @@ fn longest_wait(db: &Db, work: impl FnOnce()) -> Duration {
             let mut longest = Duration::ZERO;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 let begun = Instant::now();
-                client.query("SELECT count(*) FROM t WHERE id = 7", &[]).unwrap();
+                client
+                    .query("SELECT count(*) FROM t WHERE id = 7", &[])
+                    .unwrap();
                 longest = longest.max(begun.elapsed());
             }
             longest
@@ -33,7 +35,9 @@ fn queries_behind_us_never_queue_longer_than_the_limit() {
     let db = cluster().database();
     table(&db);
     let mut holder = db.connect();
-    holder.batch_execute("BEGIN; SELECT * FROM t LIMIT 1").unwrap();
+    holder
+        .batch_execute("BEGIN; SELECT * FROM t LIMIT 1")
+        .unwrap();
     let db = &db;
     let longest = longest_wait(db, || {
         thread::scope(|scope| {
@@ -44,12 +48,21 @@ fn queries_behind_us_never_queue_longer_than_the_limit() {
             thread::sleep(Duration::from_millis(4500));
             holder.batch_execute("COMMIT").unwrap();
             let said = apply.join().unwrap().join("\n");
-            assert!(said.contains("waiting for a lock on public.t") && said.contains("pid "), "{said}");
+            assert!(
+                said.contains("waiting for a lock on public.t") && said.contains("pid "),
+                "{said}"
+            );
         });
     });
     // The limit is a lock_timeout inside the server; the margin is for a busy machine.
-    assert!(longest >= Duration::from_millis(200), "nobody was in the way: {longest:?}");
-    assert!(longest < Duration::from_millis(2500), "an application query waited {longest:?}");
+    assert!(
+        longest >= Duration::from_millis(200),
+        "nobody was in the way: {longest:?}"
+    );
+    assert!(
+        longest < Duration::from_millis(2500),
+        "an application query waited {longest:?}"
+    );
 }
 
 #[test]
@@ -57,8 +70,13 @@ fn the_deadline_ends_with_the_blocker_named_and_nothing_done() {
     let db = cluster().database();
     table(&db);
     let mut holder = db.connect();
-    holder.batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE").unwrap();
-    let pid: i32 = holder.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
+    holder
+        .batch_execute("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        .unwrap();
+    let pid: i32 = holder
+        .query_one("SELECT pg_backend_pid()", &[])
+        .unwrap()
+        .get(0);
     let failure = db.error("SET migrate.lock_timeout = '100ms'; SET migrate.lock_deadline = 2; SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t RENAME COLUMN a TO b;')");
     assert_eq!(failure.sqlstate, "55P03", "{failure}");
     assert!(failure.detail.contains(&format!("pid {pid}")), "{failure}");
@@ -74,11 +92,19 @@ fn a_driver_that_waits_for_a_lock_holds_none() {
     db.run("CREATE TABLE other (id int PRIMARY KEY); SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t RENAME COLUMN a TO b;')");
     db.run("CALL migrate.upgrade()");
     let mut holder = db.connect();
-    holder.batch_execute("BEGIN; SELECT * FROM t LIMIT 1").unwrap();
+    holder
+        .batch_execute("BEGIN; SELECT * FROM t LIMIT 1")
+        .unwrap();
     let db = &db;
     thread::scope(|scope| {
-        let contract = scope.spawn(move || db.run("SET migrate.lock_timeout = '100ms'; CALL migrate.contract('1')"));
-        db.wait_for("the driver says whom it waits for", 30, "SELECT waiting LIKE 'waiting for a lock on public.t: pid %' FROM migrate.status");
+        let contract = scope.spawn(move || {
+            db.run("SET migrate.lock_timeout = '100ms'; CALL migrate.contract('1')")
+        });
+        db.wait_for(
+            "the driver says whom it waits for",
+            30,
+            "SELECT waiting LIKE 'waiting for a lock on public.t: pid %' FROM migrate.status",
+        );
         let held = db.rows(
             "SELECT l.mode FROM pg_locks l JOIN pg_stat_activity a USING (pid)
              WHERE a.query LIKE '%migrate.contract%' AND a.pid <> pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation = 't'::regclass",
@@ -120,5 +146,8 @@ fn two_migrations_lock_their_tables_in_one_order() {
             }
         });
     }
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM migrate.history WHERE what = 'applied'"), 16);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM migrate.history WHERE what = 'applied'"),
+        16
+    );
 }

@@ -22,15 +22,30 @@ fn spec(columns: &[(&str, Role)]) -> TrafficSpec {
 
 #[track_caller]
 fn apply(db: &Db, document: &str) {
-    db.run(&format!("SELECT migrate.apply($document${document}$document$)"));
+    db.run(&format!(
+        "SELECT migrate.apply($document${document}$document$)"
+    ));
 }
 
 #[track_caller]
 fn agrees(db: &Db, report: &Report, columns: &[(&str, Role)]) {
-    assert!(report.errors.is_empty(), "{:#?}", &report.errors[..report.errors.len().min(5)]);
+    assert!(
+        report.errors.is_empty(),
+        "{:#?}",
+        &report.errors[..report.errors.len().min(5)]
+    );
     let wrong = report.check(db, "users", "id", columns);
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(10)].join("\n"));
-    assert!(report.operations > 200, "hardly any traffic: {}", report.operations);
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(10)].join("\n")
+    );
+    assert!(
+        report.operations > 200,
+        "hardly any traffic: {}",
+        report.operations
+    );
 }
 
 fn fingerprint(db: &Db) -> Vec<Vec<String>> {
@@ -43,15 +58,26 @@ fn same(before: &[Vec<String>], after: &[Vec<String>]) {
         .iter()
         .filter(|row| !after.contains(row))
         .map(|row| format!("- {row:?}"))
-        .chain(after.iter().filter(|row| !before.contains(row)).map(|row| format!("+ {row:?}")))
+        .chain(
+            after
+                .iter()
+                .filter(|row| !before.contains(row))
+                .map(|row| format!("+ {row:?}")),
+        )
         .collect();
-    assert!(differ.is_empty(), "the schema is not what it was:\n{}", differ.join("\n"));
+    assert!(
+        differ.is_empty(),
+        "the schema is not what it was:\n{}",
+        differ.join("\n")
+    );
 }
 
 /// `migrate.test` finds nothing.
 #[track_caller]
 fn rehearsed(db: &Db, document: &str) {
-    let differences = db.rows(&format!("SELECT * FROM migrate.test($document${document}$document$)"));
+    let differences = db.rows(&format!(
+        "SELECT * FROM migrate.test($document${document}$document$)"
+    ));
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -70,19 +96,31 @@ fn safe_rename() {
     traffic.new_writers(4);
     db.run("CALL migrate.upgrade()");
     traffic.run_for(Duration::from_millis(300));
-    assert_eq!(db.one::<i64>("SELECT coalesce(sum(found), 0)::bigint FROM migrate.verify('1')"), 0);
+    assert_eq!(
+        db.one::<i64>("SELECT coalesce(sum(found), 0)::bigint FROM migrate.verify('1')"),
+        0
+    );
     traffic.new_writers(8);
     db.run("CALL migrate.contract('1')");
     traffic.run_for(Duration::from_millis(300));
     let locks = watcher.stop();
     let report = traffic.stop();
     agrees(&db, &report, &BOTH[1..]);
-    assert!(db.rows("SELECT 1 FROM pg_trigger WHERE tgrelid = 'users'::regclass").is_empty());
+    assert!(
+        db.rows("SELECT 1 FROM pg_trigger WHERE tgrelid = 'users'::regclass")
+            .is_empty()
+    );
     let hold = locks.longest_hold.map(|hold| hold.held).unwrap_or_default();
-    assert!(hold < Duration::from_secs(2), "a strong lock was held for {hold:?}");
+    assert!(
+        hold < Duration::from_secs(2),
+        "a strong lock was held for {hold:?}"
+    );
 
     // And back, the old application deployed again.
-    let traffic = Traffic::start(&db, spec(&[("email", Role::Old), ("username", Role::New)]).threads(4));
+    let traffic = Traffic::start(
+        &db,
+        spec(&[("email", Role::Old), ("username", Role::New)]).threads(4),
+    );
     let downgrade = std::thread::scope(|scope| {
         let call = scope.spawn(|| db.connect().batch_execute("CALL migrate.downgrade('base')"));
         call.join().unwrap()
@@ -111,7 +149,10 @@ fn a_rename_is_taken_back_before_contract() {
     // And up again.
     db.run("CALL migrate.upgrade()");
     db.run("CALL migrate.contract('1')");
-    assert_eq!(report.check(&db, "users", "id", &[("email", Role::Old)]), [""; 0]);
+    assert_eq!(
+        report.check(&db, "users", "id", &[("email", Role::Old)]),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -133,13 +174,33 @@ fn a_rename_carries_everything_over() {
     db.run("CALL migrate.upgrade()");
     // Both names are whole while both applications run.
     db.run("INSERT INTO users (id) VALUES (100001)");
-    assert_eq!(db.rows("SELECT username, email FROM users WHERE id = 100001"), [["nobody", "nobody"]]);
-    assert_eq!(db.error("INSERT INTO users (id, email) VALUES (100002, 'x')").sqlstate, "23514");
-    assert_eq!(db.error("INSERT INTO users (id, email) VALUES (100002, 'seed-1')").sqlstate, "23505");
+    assert_eq!(
+        db.rows("SELECT username, email FROM users WHERE id = 100001"),
+        [["nobody", "nobody"]]
+    );
+    assert_eq!(
+        db.error("INSERT INTO users (id, email) VALUES (100002, 'x')")
+            .sqlstate,
+        "23514"
+    );
+    assert_eq!(
+        db.error("INSERT INTO users (id, email) VALUES (100002, 'seed-1')")
+            .sqlstate,
+        "23505"
+    );
     db.run("CALL migrate.contract('1')");
-    let object = |name: &str| -> String { db.one(&format!("SELECT string_agg(definition, '') FROM migrate.fingerprint() WHERE object LIKE '{name}'")) };
+    let object = |name: &str| -> String {
+        db.one(&format!("SELECT string_agg(definition, '') FROM migrate.fingerprint() WHERE object LIKE '{name}'"))
+    };
     let column = object("column public.users.email");
-    for part in ["position 2", "not null", "default 'nobody'", "statistics 500", "carry_reader=r", "what they sign in with"] {
+    for part in [
+        "position 2",
+        "not null",
+        "default 'nobody'",
+        "statistics 500",
+        "carry_reader=r",
+        "what they sign in with",
+    ] {
         assert!(column.contains(part), "{part} is missing in {column}");
     }
     assert!(object("index public.users_username").contains("(email) INCLUDE (seen)"));
@@ -147,8 +208,14 @@ fn a_rename_carries_everything_over() {
     assert!(object("constraint name_length on public.users").contains("length(email)"));
     assert!(object("constraint posts_author_fkey on public.posts").contains("users(email)"));
     assert!(object("statistics public.users_stats").contains("email"));
-    assert_eq!(db.rows("SELECT username FROM names WHERE id = 5"), [["seed-5"]]);
-    assert!(db.rows("SELECT 1 FROM pg_indexes WHERE indexname LIKE '%pgm%'").is_empty());
+    assert_eq!(
+        db.rows("SELECT username FROM names WHERE id = 5"),
+        [["seed-5"]]
+    );
+    assert!(
+        db.rows("SELECT 1 FROM pg_indexes WHERE indexname LIKE '%pgm%'")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -169,19 +236,32 @@ fn create_table_with_every_kind_of_key() {
     let traffic = Traffic::start(&db, spec(&BOTH[..1]));
     apply(&db, document);
     db.run("CALL migrate.upgrade()");
+    traffic.run_for(Duration::from_millis(400));
     agrees(&db, &traffic.stop(), &BOTH[..1]);
     assert_eq!(db.rows("SELECT state FROM migrate.status"), [["applied"]]);
     db.run("INSERT INTO items (owner, price) SELECT id, 1 FROM users LIMIT 1; INSERT INTO counted (v) VALUES ('a'); INSERT INTO numbered (v) VALUES ('b')");
-    assert_eq!(db.error("INSERT INTO items (owner, price) VALUES (-5, 1)").sqlstate, "23503");
+    assert_eq!(
+        db.error("INSERT INTO items (owner, price) VALUES (-5, 1)")
+            .sqlstate,
+        "23503"
+    );
     assert_eq!(db.error("UPDATE items SET price = 0").sqlstate, "23514");
     db.run("UPDATE items SET price = 2");
-    assert!(db.one::<bool>("SELECT updated_at > (SELECT max(registered_at) FROM migrate.revision) FROM items"));
+    assert!(db.one::<bool>(
+        "SELECT updated_at > (SELECT max(registered_at) FROM migrate.revision) FROM items"
+    ));
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
     // What was in them is set aside, not gone; and comes back.
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'migrate_aside'"), 3);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'migrate_aside'"),
+        3
+    );
     db.rows("SELECT migrate.purge('0')");
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'migrate_aside'"), 0);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'migrate_aside'"),
+        0
+    );
 }
 
 #[test]
@@ -198,9 +278,14 @@ CREATE VIEW rich AS SELECT id FROM users WHERE points > 100;";
     let traffic = Traffic::start(&db, spec(&BOTH[..1]));
     apply(&db, document);
     db.run("CALL migrate.upgrade()");
+    traffic.run_for(Duration::from_millis(400));
     agrees(&db, &traffic.stop(), &BOTH[..1]);
     assert_eq!(db.rows("SELECT state FROM migrate.status"), [["applied"]]);
-    assert_eq!(db.error("INSERT INTO orders (user_id) VALUES (-77)").sqlstate, "23503");
+    assert_eq!(
+        db.error("INSERT INTO orders (user_id) VALUES (-77)")
+            .sqlstate,
+        "23503"
+    );
     assert_eq!(db.error("UPDATE users SET points = -1").sqlstate, "23514");
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
@@ -214,8 +299,13 @@ fn drop_table_sets_aside_and_comes_back() {
     let document = "-- migrate:revision 1\nDROP TABLE posts;";
     rehearsed(&db, document);
     let before = fingerprint(&db);
-    let plan = db.rows(&format!("SELECT warning FROM migrate.plan('{document}') WHERE warning IS NOT NULL"));
-    assert!(plan.iter().any(|row| row[0].contains("restorable")), "a destructive operation is not flagged: {plan:?}");
+    let plan = db.rows(&format!(
+        "SELECT warning FROM migrate.plan('{document}') WHERE warning IS NOT NULL"
+    ));
+    assert!(
+        plan.iter().any(|row| row[0].contains("restorable")),
+        "a destructive operation is not flagged: {plan:?}"
+    );
     apply(&db, document);
     db.run("CALL migrate.upgrade()");
     assert_eq!(db.rows("SELECT state FROM migrate.status"), [["expanded"]]);
@@ -228,7 +318,10 @@ fn drop_table_sets_aside_and_comes_back() {
     db.run("CALL migrate.upgrade()");
     db.run("CALL migrate.contract('1')");
     assert!(db.rows("SELECT migrate.purge('1 day')").is_empty());
-    assert_eq!(db.rows("SELECT migrate.purge('0')"), [["table public.posts"]]);
+    assert_eq!(
+        db.rows("SELECT migrate.purge('0')"),
+        [["table public.posts"]]
+    );
     let failure = db.error("CALL migrate.downgrade('-1')");
     assert!(failure.to_string().contains("purged"), "{failure}");
 }
@@ -253,7 +346,10 @@ fn expand_and_contract_by_hand() {
     traffic.run_for(Duration::from_millis(200));
     let report = traffic.stop();
     agrees(&db, &report, &BOTH[..1]);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM users WHERE handle IS DISTINCT FROM lower(username)"), 0);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM users WHERE handle IS DISTINCT FROM lower(username)"),
+        0
+    );
     assert!(db.one::<bool>("SELECT attnotnull FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'handle'"));
     db.run("CALL migrate.contract('1')");
     rehearsed(&db, two);
@@ -261,11 +357,17 @@ fn expand_and_contract_by_hand() {
     db.run("CALL migrate.upgrade()");
     db.run("CALL migrate.contract('2')");
     assert_eq!(db.error("SELECT username FROM users").sqlstate, "42703");
-    let three = "-- migrate:revision 3 after 2\nALTER TABLE users RENAME COLUMN handle TO username;";
+    let three =
+        "-- migrate:revision 3 after 2\nALTER TABLE users RENAME COLUMN handle TO username;";
     apply(&db, three);
     db.run("CALL migrate.upgrade()");
     db.run("CALL migrate.contract('3')");
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM users WHERE username LIKE 'old-%' OR username LIKE 'seed-%'"), db.one::<i64>("SELECT count(*) FROM users"));
+    assert_eq!(
+        db.one::<i64>(
+            "SELECT count(*) FROM users WHERE username LIKE 'old-%' OR username LIKE 'seed-%'"
+        ),
+        db.one::<i64>("SELECT count(*) FROM users")
+    );
     db.run("CALL migrate.downgrade('base')");
     same(&before, &fingerprint(&db));
     assert_eq!(report.check(&db, "users", "id", &BOTH[..1]), [""; 0]);
@@ -289,13 +391,23 @@ fn a_column_is_replaced_under_its_own_name() {
     traffic.run_for(Duration::from_millis(300));
     let report = traffic.stop();
     // A statement prepared before the swap is planned again for the other type.
-    let wrong: Vec<_> = report.errors.iter().filter(|text| !text.contains("cached plan must not change result type")).collect();
+    let wrong: Vec<_> = report
+        .errors
+        .iter()
+        .filter(|text| !text.contains("cached plan must not change result type"))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(report.check(&db, "users", "id", &[("amount", Role::Old)]), [""; 0]);
+    assert_eq!(
+        report.check(&db, "users", "id", &[("amount", Role::Old)]),
+        [""; 0]
+    );
     assert_eq!(db.one::<String>("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'amount'"), "bigint");
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
-    assert_eq!(report.check(&db, "users", "id", &[("amount", Role::Old)]), [""; 0]);
+    assert_eq!(
+        report.check(&db, "users", "id", &[("amount", Role::Old)]),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -308,18 +420,30 @@ fn indexes_are_created_and_dropped_concurrently() {
     let watcher = LockWatcher::start(&db, "users");
     apply(&db, up);
     db.run("CALL migrate.upgrade()");
-    assert_eq!(db.rows("SELECT lock FROM migrate.steps WHERE revision = '1'"), [["SHARE UPDATE EXCLUSIVE"], ["SHARE UPDATE EXCLUSIVE"]]);
+    assert_eq!(
+        db.rows("SELECT lock FROM migrate.steps WHERE revision = '1'"),
+        [["SHARE UPDATE EXCLUSIVE"], ["SHARE UPDATE EXCLUSIVE"]]
+    );
     apply(&db, down);
     db.run("CALL migrate.upgrade()");
     db.run("CALL migrate.contract('2')");
-    assert!(db.rows("SELECT 1 FROM pg_indexes WHERE indexname = 'users_name'").is_empty());
+    assert!(
+        db.rows("SELECT 1 FROM pg_indexes WHERE indexname = 'users_name'")
+            .is_empty()
+    );
     db.run("CALL migrate.downgrade('-1')");
-    assert!(db.one::<bool>("SELECT indisvalid FROM pg_index WHERE indexrelid = 'users_name'::regclass"));
+    assert!(
+        db.one::<bool>("SELECT indisvalid FROM pg_index WHERE indexrelid = 'users_name'::regclass")
+    );
     db.run("CALL migrate.downgrade('base')");
     let locks = watcher.stop();
     let report = traffic.stop();
     agrees(&db, &report, &BOTH[..1]);
-    assert!(locks.longest_hold.is_none_or(|hold| hold.held < Duration::from_secs(2)));
+    assert!(
+        locks
+            .longest_hold
+            .is_none_or(|hold| hold.held < Duration::from_secs(2))
+    );
     same(&before, &fingerprint(&db));
 }
 
@@ -332,12 +456,23 @@ fn not_null_in_steps() {
     let traffic = Traffic::start(&db, spec(&BOTH[..1]));
     apply(&db, document);
     db.run("CALL migrate.upgrade()");
+    traffic.run_for(Duration::from_millis(400));
     agrees(&db, &traffic.stop(), &BOTH[..1]);
     assert!(db.one::<bool>("SELECT attnotnull FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'username'"));
-    assert!(db.rows("SELECT 1 FROM pg_constraint WHERE conrelid = 'users'::regclass AND contype = 'c'").is_empty());
+    assert!(
+        db.rows("SELECT 1 FROM pg_constraint WHERE conrelid = 'users'::regclass AND contype = 'c'")
+            .is_empty()
+    );
     // The scan ran under a lock that lets writers through; the strong lock did not scan.
     let kinds = db.rows("SELECT kind, lock FROM migrate.steps ORDER BY step");
-    assert_eq!(kinds, [["ddl", "ACCESS EXCLUSIVE"], ["validate", "SHARE UPDATE EXCLUSIVE"], ["ddl", "ACCESS EXCLUSIVE"]]);
+    assert_eq!(
+        kinds,
+        [
+            ["ddl", "ACCESS EXCLUSIVE"],
+            ["validate", "SHARE UPDATE EXCLUSIVE"],
+            ["ddl", "ACCESS EXCLUSIVE"]
+        ]
+    );
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
 }
@@ -377,8 +512,11 @@ fn foreign_key_in_two_transactions() {
     apply(&db, document);
     db.run("DELETE FROM posts p WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = p.author)");
     db.run("CALL migrate.upgrade()");
+    traffic.run_for(Duration::from_millis(400));
     agrees(&db, &traffic.stop(), &BOTH[..1]);
-    assert!(db.one::<bool>("SELECT convalidated FROM pg_constraint WHERE conname = 'posts_author'"));
+    assert!(
+        db.one::<bool>("SELECT convalidated FROM pg_constraint WHERE conname = 'posts_author'")
+    );
     let xids = db.rows("SELECT DISTINCT phase FROM migrate.steps ORDER BY 1");
     assert_eq!(xids, [["expand"], ["migrate"]]);
     db.run("CALL migrate.downgrade('-1')");
@@ -395,9 +533,18 @@ ALTER TABLE users ADD CONSTRAINT users_name_key UNIQUE (username), ADD CONSTRAIN
     let traffic = Traffic::start(&db, spec(&BOTH[..1]));
     apply(&db, document);
     db.run("CALL migrate.upgrade()");
+    traffic.run_for(Duration::from_millis(400));
     agrees(&db, &traffic.stop(), &BOTH[..1]);
-    assert_eq!(db.error("INSERT INTO users SELECT -1, username FROM users LIMIT 1").sqlstate, "23505");
-    assert_eq!(db.error("INSERT INTO users VALUES (-1, repeat('x', 200))").sqlstate, "23514");
+    assert_eq!(
+        db.error("INSERT INTO users SELECT -1, username FROM users LIMIT 1")
+            .sqlstate,
+        "23505"
+    );
+    assert_eq!(
+        db.error("INSERT INTO users VALUES (-1, repeat('x', 200))")
+            .sqlstate,
+        "23514"
+    );
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
 }
@@ -436,9 +583,14 @@ fn a_way_back_that_does_not_restore_is_told() {
         {"add_column": {"table": "users", "column": {"name": "x", "type": "int", "nullable": true}}},
         {"sql": {"up": "ALTER TABLE users ADD COLUMN y int DEFAULT 3", "down": "ALTER TABLE users DROP COLUMN y, ALTER COLUMN username SET DEFAULT 'z'"}}]}"#;
     let before = fingerprint(&db);
-    let found = db.rows(&format!("SELECT object, found FROM migrate.test('{}')", document.replace('\'', "''")));
+    let found = db.rows(&format!(
+        "SELECT object, found FROM migrate.test('{}')",
+        document.replace('\'', "''")
+    ));
     assert!(
-        found.iter().any(|row| row[0] == "column public.users.username" && row[1].contains("default 'z'")),
+        found
+            .iter()
+            .any(|row| row[0] == "column public.users.username" && row[1].contains("default 'z'")),
         "{found:?}"
     );
     same(&before, &fingerprint(&db));
@@ -449,11 +601,17 @@ fn a_way_back_that_does_not_restore_is_told() {
 fn the_plan_as_sql_runs_by_hand() {
     let db = users(3000);
     db.psql(&format!(
-        "SELECT migrate.plan_sql($document${RENAME}\nCREATE INDEX users_seen ON users (seen);$document$, 'expand') \\gexec\nSELECT migrate.plan_sql($document${RENAME}$document$)\n",
+        "SELECT migrate.plan_sql($document${RENAME}\nCREATE INDEX users_seen ON users (seen);$document$, 'expand') \\gexec\n",
     ));
     assert_eq!(db.one::<i64>("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'email'"), 1);
     let db = users(3000);
     db.psql(&format!("SELECT migrate.plan_sql($document${RENAME}\nCREATE INDEX users_seen ON users (seen);$document$) \\gexec\n"));
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM users WHERE email = 'seed-' || id"), 3000);
-    assert_eq!(db.one::<i64>("SELECT count(*) FROM pg_indexes WHERE indexname = 'users_seen'"), 1);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM users WHERE email = 'seed-' || id"),
+        3000
+    );
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM pg_indexes WHERE indexname = 'users_seen'"),
+        1
+    );
 }

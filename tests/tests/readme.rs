@@ -25,10 +25,19 @@ fn sessions(text: &str) -> Vec<Vec<Exchange>> {
         } else if inside {
             let session = sessions.last_mut().unwrap();
             if let Some(typed) = line.strip_prefix("app=# ") {
-                session.push(Exchange { line: number + 1, command: typed.to_owned(), shown: Vec::new() });
+                session.push(Exchange {
+                    line: number + 1,
+                    command: typed.to_owned(),
+                    shown: Vec::new(),
+                });
             } else {
-                let last = session.last_mut().unwrap_or_else(|| panic!("line {}: output before a command", number + 1));
-                match line.strip_prefix("app-# ").or_else(|| line.strip_prefix("app'# ").or_else(|| line.strip_prefix("app$# "))) {
+                let last = session
+                    .last_mut()
+                    .unwrap_or_else(|| panic!("line {}: output before a command", number + 1));
+                match line.strip_prefix("app-# ").or_else(|| {
+                    line.strip_prefix("app'# ")
+                        .or_else(|| line.strip_prefix("app$# "))
+                }) {
                     Some(typed) => {
                         last.command.push('\n');
                         last.command.push_str(typed);
@@ -48,13 +57,29 @@ fn run(db: &Db, session: &[Exchange]) {
     }
     let (_, output) = db.try_psql(&script);
     for (number, exchange) in session.iter().enumerate() {
-        let begin = output.find(&format!("@@{number}\n")).unwrap_or_else(|| panic!("psql stopped early:\n{output}"));
+        let begin = output
+            .find(&format!("@@{number}\n"))
+            .unwrap_or_else(|| panic!("psql stopped early:\n{output}"));
         let rest = &output[begin + format!("@@{number}\n").len()..];
-        let printed = rest.split(&format!("@@{}\n", number + 1)).next().unwrap_or_default();
-        let printed: Vec<String> = printed.lines().map(clean).filter(|line| !line.is_empty()).collect();
-        let shown: Vec<&String> = exchange.shown.iter().filter(|line| !line.is_empty()).collect();
+        let printed = rest
+            .split(&format!("@@{}\n", number + 1))
+            .next()
+            .unwrap_or_default();
+        let printed: Vec<String> = printed
+            .lines()
+            .map(clean)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let shown: Vec<&String> = exchange
+            .shown
+            .iter()
+            .filter(|line| !line.is_empty())
+            .collect();
         let same = printed.len() == shown.len()
-            && printed.iter().zip(&shown).all(|(printed, shown)| matches(printed, shown));
+            && printed
+                .iter()
+                .zip(&shown)
+                .all(|(printed, shown)| matches(printed, shown));
         assert!(
             same,
             "README.md line {}: {}\nis said to print:\n{}\nbut prints:\n{}",
@@ -69,8 +94,13 @@ fn run(db: &Db, session: &[Exchange]) {
 /// A message without the place in the script that psql puts before it.
 fn clean(line: &str) -> String {
     let line = line.trim_end();
-    match line.strip_prefix("psql:").and_then(|rest| rest.split_once(": ")) {
-        Some((place, message)) if place.chars().all(|c| c.is_ascii_digit()) => message.trim_start().to_owned(),
+    match line
+        .strip_prefix("psql:")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((place, message)) if place.chars().all(|c| c.is_ascii_digit()) => {
+            message.trim_start().to_owned()
+        }
         _ => line.to_owned(),
     }
 }
@@ -78,9 +108,13 @@ fn clean(line: &str) -> String {
 fn matches(printed: &str, shown: &str) -> bool {
     let squeeze = |text: &str| {
         // Column widths follow the longest value, which may be one that varies.
-        text.split_whitespace().collect::<Vec<_>>().join(" ").replace("--", "-")
+        text.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace("--", "-")
     };
-    let dashes = |text: &str| !text.trim().is_empty() && text.chars().all(|c| matches!(c, '-' | '+' | ' '));
+    let dashes =
+        |text: &str| !text.trim().is_empty() && text.chars().all(|c| matches!(c, '-' | '+' | ' '));
     if dashes(shown) && dashes(printed) {
         return true;
     }

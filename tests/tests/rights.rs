@@ -29,9 +29,15 @@ fn an_owner_without_superuser_runs_a_whole_migration() {
     db.run_as(&role, &format!("SELECT migrate.apply('{RENAME}')"));
     db.run_as(&role, "CALL migrate.upgrade()");
     db.run_as(&role, "CALL migrate.contract('1')");
-    assert_eq!(db.one::<i64>("SELECT count(email) FROM \"App s\".users"), 5000);
+    assert_eq!(
+        db.one::<i64>("SELECT count(email) FROM \"App s\".users"),
+        5000
+    );
     db.run_as(&role, "CALL migrate.downgrade('base')");
-    assert_eq!(db.one::<i64>("SELECT count(username) FROM \"App s\".users"), 5000);
+    assert_eq!(
+        db.one::<i64>("SELECT count(username) FROM \"App s\".users"),
+        5000
+    );
 }
 
 #[test]
@@ -39,7 +45,11 @@ fn a_worker_works_with_the_owners_rights() {
     let (db, role) = owned_database();
     db.run_as(&role, &format!("SELECT migrate.apply('{RENAME}')"));
     db.run_as(&role, "SELECT migrate.start_worker()");
-    db.wait_for("the worker", 60, "SELECT state = 'expanded' FROM migrate.status WHERE revision = '1'");
+    db.wait_for(
+        "the worker",
+        60,
+        "SELECT state = 'expanded' FROM migrate.status WHERE revision = '1'",
+    );
     let strangers = db.rows(&format!(
         "SELECT DISTINCT role FROM migrate.event WHERE role <> '{role}'"
     ));
@@ -72,7 +82,9 @@ fn a_superuser_drives_with_the_owners_rights() {
 fn nobody_without_the_grant_may_do_anything() {
     let db = cluster().database();
     let role = format!("{}_stranger", db.name());
-    db.run(&format!("CREATE ROLE {role} LOGIN; CREATE TABLE t (id int)"));
+    db.run(&format!(
+        "CREATE ROLE {role} LOGIN; CREATE TABLE t (id int)"
+    ));
     for sql in [
         "SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t ADD COLUMN a int;')",
         "SELECT * FROM migrate.status",
@@ -82,7 +94,10 @@ fn nobody_without_the_grant_may_do_anything() {
     }
     // With the grant it still cannot touch a table that is not its own.
     db.run(&format!("SELECT migrate.grant_to('{role}')"));
-    let failure = db.error_as(&role, "SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE public.t ADD COLUMN a int;')");
+    let failure = db.error_as(
+        &role,
+        "SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE public.t ADD COLUMN a int;')",
+    );
     assert_eq!(failure.sqlstate, "42501", "{failure}");
     assert!(db.rows("SELECT * FROM migrate.revision").is_empty());
 }
@@ -91,7 +106,9 @@ fn nobody_without_the_grant_may_do_anything() {
 fn nobody_takes_over_anothers_migration() {
     let (db, role) = owned_database();
     let other = format!("{}_other", db.name());
-    db.run(&format!("CREATE ROLE {other} LOGIN; SELECT migrate.grant_to('{other}')"));
+    db.run(&format!(
+        "CREATE ROLE {other} LOGIN; SELECT migrate.grant_to('{other}')"
+    ));
     db.run_as(&role, &format!("SELECT migrate.apply('{RENAME}')"));
     for sql in [
         "CALL migrate.upgrade()",
@@ -100,7 +117,9 @@ fn nobody_takes_over_anothers_migration() {
         "SELECT migrate.repair('1', 'abandon')",
         "SELECT migrate.backfill_batch((SELECT min(job) FROM migrate.backfill))",
     ] {
-        if sql.contains("backfill_batch") && db.one::<i64>("SELECT count(*) FROM migrate.backfill") == 0 {
+        if sql.contains("backfill_batch")
+            && db.one::<i64>("SELECT count(*) FROM migrate.backfill") == 0
+        {
             continue;
         }
         let failure = db.error_as(&other, sql);
@@ -108,7 +127,10 @@ fn nobody_takes_over_anothers_migration() {
     }
     // What drives the queue of everybody passes over it.
     db.run_as(&other, "CALL migrate.work()");
-    assert_eq!(db.one::<String>("SELECT state FROM migrate.revision"), "migrating");
+    assert_eq!(
+        db.one::<String>("SELECT state FROM migrate.revision"),
+        "migrating"
+    );
 }
 
 #[test]
@@ -132,17 +154,34 @@ fn grants_are_given_by_the_extensions_owner_only() {
     let (db, role) = owned_database();
     let failure = db.error_as(&role, "SELECT migrate.grant_to('public')");
     assert_eq!(failure.sqlstate, "42501", "{failure}");
-    assert_eq!(db.error("SELECT migrate.grant_to('nobody such')").sqlstate, "42704");
+    assert_eq!(
+        db.error("SELECT migrate.grant_to('nobody such')").sqlstate,
+        "42704"
+    );
 }
 
 #[test]
 fn names_of_every_kind_work_everywhere() {
     let db = cluster().database();
     let long = "x".repeat(63);
-    let names = ["Upper Case", "with \"quotes\"", "select", "ünïcödé", "semi;colon'", long.as_str()];
+    let names = [
+        "Upper Case",
+        "with \"quotes\"",
+        "select",
+        "ünïcödé",
+        "semi;colon'",
+        long.as_str(),
+    ];
     for (number, name) in names.iter().enumerate() {
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-        let schema = format!("\"s{number} {}\"", &name.chars().take(20).collect::<String>().replace('"', "\"\""));
+        let schema = format!(
+            "\"s{number} {}\"",
+            &name
+                .chars()
+                .take(20)
+                .collect::<String>()
+                .replace('"', "\"\"")
+        );
         db.run(&format!(
             "CREATE SCHEMA {schema}; CREATE TABLE {schema}.{quoted} (id int PRIMARY KEY, {quoted} text NOT NULL);
              INSERT INTO {schema}.{quoted} SELECT i, 'v' || i FROM generate_series(1, 100) i;
@@ -152,13 +191,24 @@ fn names_of_every_kind_work_everywhere() {
         let to_quoted = format!("\"{}\"", to.replace('"', "\"\""));
         let document = format!(
             "-- migrate:revision n{number}{}\nALTER TABLE {schema}.{quoted} RENAME COLUMN {quoted} TO {to_quoted};\nCREATE INDEX {quoted} ON {schema}.{quoted} ((lower({to_quoted})));",
-            if number == 0 { String::new() } else { format!(" after n{}", number - 1) },
+            if number == 0 {
+                String::new()
+            } else {
+                format!(" after n{}", number - 1)
+            },
         );
-        let document = document.replace(&format!("CREATE INDEX {quoted} ON"), "CREATE INDEX \"an Index\" ON");
+        let document = document.replace(
+            &format!("CREATE INDEX {quoted} ON"),
+            "CREATE INDEX \"an Index\" ON",
+        );
         db.run(&format!("SELECT migrate.apply($doc${document}$doc$)"));
         db.run("CALL migrate.upgrade()");
-        db.run(&format!("INSERT INTO {schema}.{quoted} (id, {quoted}) VALUES (1001, 'old app')"));
-        db.run(&format!("INSERT INTO {schema}.{quoted} (id, {to_quoted}) VALUES (1002, 'new app')"));
+        db.run(&format!(
+            "INSERT INTO {schema}.{quoted} (id, {quoted}) VALUES (1001, 'old app')"
+        ));
+        db.run(&format!(
+            "INSERT INTO {schema}.{quoted} (id, {to_quoted}) VALUES (1002, 'new app')"
+        ));
         db.run(&format!("CALL migrate.contract('n{number}')"));
         assert_eq!(
             db.one::<i64>(&format!("SELECT count({to_quoted}) FROM {schema}.{quoted}")),
@@ -166,5 +216,8 @@ fn names_of_every_kind_work_everywhere() {
         );
     }
     db.run("CALL migrate.downgrade('base')");
-    assert_eq!(db.one::<i64>("SELECT count(\"Upper Case\") FROM \"s0 Upper Case\".\"Upper Case\""), 102);
+    assert_eq!(
+        db.one::<i64>("SELECT count(\"Upper Case\") FROM \"s0 Upper Case\".\"Upper Case\""),
+        102
+    );
 }

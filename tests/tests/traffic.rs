@@ -269,3 +269,30 @@ fn an_application_that_blocks_another_is_not_the_migration() {
     );
     assert!(locks.looks > 10);
 }
+
+#[test]
+fn a_deploy_waits_for_what_the_old_release_has_under_way() {
+    let db = cluster().database();
+    users(&db, 100);
+    db.run(SYNC);
+    let traffic = Traffic::start(&db, spec());
+    traffic.run_for(Duration::from_millis(200));
+    let mut blocker = db.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    db.wait_for(
+        "every writer waits",
+        20,
+        "SELECT count(*) = 4 FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name LIKE 'application%' AND wait_event_type = 'Lock'",
+    );
+    std::thread::scope(|scope| {
+        let deploy = scope.spawn(|| traffic.new_writers(4));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!deploy.is_finished());
+        blocker.batch_execute("COMMIT").unwrap();
+    });
+    let report = traffic.stop();
+    assert!(report.errors.is_empty(), "{:#?}", report.errors);
+}

@@ -30,10 +30,7 @@ fn stop_worker() -> i64 {
 /// Has pg_cron drive everything queued; gives the name of its job. `schedule`: cron's five fields,
 /// or `N seconds` where pg_cron knows that.
 #[pg_extern(schema = "migrate")]
-fn schedule(
-    schedule: default!(&str, "'* * * * *'"),
-    max_seconds: default!(i32, "55"),
-) -> String {
+fn schedule(schedule: default!(&str, "'* * * * *'"), max_seconds: default!(i32, "55")) -> String {
     function(|| engine::schedule(schedule, max_seconds))
 }
 

@@ -22,7 +22,9 @@ type StepRows = TableIterator<
 >;
 
 fn word<T: serde::Serialize>(value: &T) -> Option<String> {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
 }
 
 fn given(document: Option<&str>) -> Result<&str> {
@@ -33,36 +35,64 @@ fn given(document: Option<&str>) -> Result<&str> {
 }
 
 /// What a caller says of a document beside its text.
-fn read(text: &str, revision: Option<String>, down_revision: Option<Vec<String>>) -> Result<Document> {
-    document::parse_with(text, &Defaults { revision, down_revision })
+fn read(
+    text: &str,
+    revision: Option<String>,
+    down_revision: Option<Vec<String>>,
+) -> Result<Document> {
+    document::parse_with(
+        text,
+        &Defaults {
+            revision,
+            down_revision,
+        },
+    )
 }
 
 fn step_rows(revision: &str) -> Result<StepRows> {
     let steps = ledger::steps(revision, "up")?;
     if steps.is_empty() {
         let state = ledger::revision(revision)?.map_or(State::Pending, |row| row.state);
-        let detail = (state == State::Pending).then(|| "queued: its parent has not been expanded".to_owned());
+        let detail = (state == State::Pending)
+            .then(|| "queued: its parent has not been expanded".to_owned());
         return Ok(TableIterator::once((
-            revision.to_owned(), None, None, None, None, state.as_str().to_owned(), detail,
+            revision.to_owned(),
+            None,
+            None,
+            None,
+            None,
+            state.as_str().to_owned(),
+            detail,
         )));
     }
     let shaped = |row: StepRow| {
         let detail = row.error.map(|fault| fault.to_string()).or(row.warning);
-        (row.revision, Some(row.step), word(&row.phase), word(&row.kind), Some(row.sql), row.state, detail)
+        (
+            row.revision,
+            Some(row.step),
+            word(&row.phase),
+            word(&row.kind),
+            Some(row.sql),
+            row.state,
+            detail,
+        )
     };
-    Ok(TableIterator::new(steps.into_iter().map(shaped).collect::<Vec<_>>()))
+    Ok(TableIterator::new(
+        steps.into_iter().map(shaped).collect::<Vec<_>>(),
+    ))
 }
 
 fn applied(document: &Document) -> Result<StepRows> {
     let id = document.revision.as_str();
     match engine::register(document)? {
         Registered::Known(row) if row.state != State::Pending => {
-            error::notice(
-                Fault::new(
-                    "00000",
-                    format!("migration \"{id}\" is registered already and {}: nothing to do", row.state.as_str()),
+            error::notice(Fault::new(
+                "00000",
+                format!(
+                    "migration \"{id}\" is registered already and {}: nothing to do",
+                    row.state.as_str()
                 ),
-            );
+            ));
         }
         Registered::Known(row) | Registered::New(row) => {
             engine::begin(&mut Caller(Mode::Caller), &row)?;
@@ -76,7 +106,11 @@ fn added(document: &Document) -> Result<String> {
     if let Registered::Known(row) = engine::register(document)? {
         error::notice(Fault::new(
             "00000",
-            format!("migration \"{}\" is registered already and {}", row.revision, row.state.as_str()),
+            format!(
+                "migration \"{}\" is registered already and {}",
+                row.revision,
+                row.state.as_str()
+            ),
         ));
     }
     Ok(document.revision.clone())
@@ -163,7 +197,9 @@ fn plan_rows(preview: Preview) -> Result<PlanRows> {
 /// What `apply` would do, as one row per step; changes nothing. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
-fn plan(document: Option<&str>) -> TableIterator<
+fn plan(
+    document: Option<&str>,
+) -> TableIterator<
     'static,
     (
         name!(step, i32),
@@ -189,7 +225,9 @@ fn plan_sql(
     document: Option<&str>,
     phase: default!(Option<&str>, "NULL"),
 ) -> SetOfIterator<'static, String> {
-    SetOfIterator::new(function(|| given(document).and_then(|text| engine::script(text, phase))))
+    SetOfIterator::new(function(|| {
+        given(document).and_then(|text| engine::script(text, phase))
+    }))
 }
 
 type Differences = TableIterator<
@@ -205,13 +243,23 @@ type Differences = TableIterator<
 fn rehearsed(document: &Document) -> Result<Differences> {
     let differences = engine::rehearse(document)?;
     let verdict = if differences.is_empty() {
-        format!("migration \"{}\" goes up, down and up again, and every way back restores the schema", document.revision)
+        format!(
+            "migration \"{}\" goes up, down and up again, and every way back restores the schema",
+            document.revision
+        )
     } else {
-        format!("migration \"{}\" leaves {} difference(s)", document.revision, differences.len())
+        format!(
+            "migration \"{}\" leaves {} difference(s)",
+            document.revision,
+            differences.len()
+        )
     };
     error::notice(Fault::new("00000", verdict));
     Ok(TableIterator::new(
-        differences.into_iter().map(|d| (d.turn.to_owned(), d.object, d.expected, d.found)).collect::<Vec<_>>(),
+        differences
+            .into_iter()
+            .map(|d| (d.turn.to_owned(), d.object, d.expected, d.found))
+            .collect::<Vec<_>>(),
     ))
 }
 
@@ -219,7 +267,9 @@ fn rehearsed(document: &Document) -> Result<Differences> {
 /// each object that a way back does not restore. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
-fn test(document: Option<&str>) -> TableIterator<
+fn test(
+    document: Option<&str>,
+) -> TableIterator<
     'static,
     (
         name!(turn, String),
@@ -237,11 +287,21 @@ fn test(document: Option<&str>) -> TableIterator<
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn verify(
     revision: &str,
-) -> TableIterator<'static, (name!(check, String), name!(found, i64), name!(detail, Option<String>))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(check, String),
+        name!(found, i64),
+        name!(detail, Option<String>),
+    ),
+> {
     function(|| {
         let findings = engine::verify(&engine::find(revision)?)?;
         Ok(TableIterator::new(
-            findings.into_iter().map(|f| (f.check, f.found, f.detail)).collect::<Vec<_>>(),
+            findings
+                .into_iter()
+                .map(|f| (f.check, f.found, f.detail))
+                .collect::<Vec<_>>(),
         ))
     })
 }

@@ -78,7 +78,10 @@ fn downgrade(target: Option<String>, fcinfo: pg_sys::FunctionCallInfo) {
 )]
 fn work(max_seconds: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
     procedure(fcinfo, |transactions| {
-        let scope = Scope { limit: limit(max_seconds)?, ..Scope::default() };
+        let scope = Scope {
+            limit: limit(max_seconds)?,
+            ..Scope::default()
+        };
         engine::drive(transactions, &scope)
     });
 }

@@ -5,7 +5,7 @@ use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::pg::analyze;
 use crate::pg::spi::{self, Arg};
-use crate::recipe::facts::{Dependent, Facts, Table};
+use crate::recipe::facts::{Column, Dependent, Facts, Table};
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -114,21 +114,23 @@ impl Facts for Live {
     fn index_with_column_renamed(
         &self,
         table: &str,
+        columns: &[Column],
         definition: &str,
         from: &str,
         to: &str,
     ) -> Result<String> {
-        mirror::index(table, definition, from, to)
+        mirror::index(table, columns, definition, from, to)
     }
 
     fn constraint_with_column_renamed(
         &self,
         table: &str,
+        columns: &[Column],
         definition: &str,
         from: &str,
         to: &str,
     ) -> Result<String> {
-        mirror::constraint(table, definition, from, to)
+        mirror::constraint(table, columns, definition, from, to)
     }
 
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool> {

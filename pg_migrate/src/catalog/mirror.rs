@@ -7,6 +7,7 @@ use super::relation;
 use crate::fault::{Fault, Result};
 use crate::pg::spi::{self, Arg, ident};
 use crate::pg::subtransaction;
+use crate::recipe::facts::Column;
 use serde::Deserialize;
 
 const MIRROR: &str = "pg_temp.pg_migrate_mirror";
@@ -36,12 +37,23 @@ pub fn after_table(definition: &str, index: &str, schema: &str, table: &str) -> 
 }
 
 /// Makes the mirror with a column called `from` and none called `to`, whichever the table has.
-fn make(table: &str, from: &str, to: &str) -> Result<()> {
+fn make(table: &str, columns: &[Column], from: &str, to: &str) -> Result<()> {
     spi::run("SET LOCAL client_min_messages = warning", &[])?;
     spi::run(
         &format!("CREATE TEMP TABLE pg_migrate_mirror (LIKE {table})"),
         &[],
     )?;
+    // Earlier operations of the same migration may add some.
+    for column in columns.iter().filter(|column| !column.data_type.is_empty()) {
+        spi::run(
+            &format!(
+                "ALTER TABLE {MIRROR} ADD COLUMN IF NOT EXISTS {} {}",
+                ident(&column.name),
+                column.data_type
+            ),
+            &[],
+        )?;
+    }
     if from.is_empty() {
         return Ok(());
     }
@@ -69,9 +81,9 @@ fn rename(from: &str, to: &str) -> Result<()> {
     spi::run(&sql, &[]).map(drop)
 }
 
-pub fn index(table: &str, definition: &str, from: &str, to: &str) -> Result<String> {
+pub fn index(table: &str, columns: &[Column], definition: &str, from: &str, to: &str) -> Result<String> {
     subtransaction::rehearse(|| {
-        make(table, from, to)?;
+        make(table, columns, from, to)?;
         spi::run(
             &format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}"),
             &[],
@@ -91,9 +103,9 @@ pub fn index(table: &str, definition: &str, from: &str, to: &str) -> Result<Stri
     })
 }
 
-pub fn constraint(table: &str, definition: &str, from: &str, to: &str) -> Result<String> {
+pub fn constraint(table: &str, columns: &[Column], definition: &str, from: &str, to: &str) -> Result<String> {
     subtransaction::rehearse(|| {
-        make(table, from, to)?;
+        make(table, columns, from, to)?;
         spi::run(
             &format!("ALTER TABLE {MIRROR} ADD CONSTRAINT pg_migrate_mirror_check {definition}"),
             &[],

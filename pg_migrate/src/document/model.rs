@@ -363,6 +363,9 @@ pub struct Sql {
     /// Ours: the object the statement makes, so that the way back can be generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creates: Option<Creates>,
+    /// Ours: the views it drops, so that what they used can be dropped too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<String>,
 }
 
 /// An object that a statement makes.

@@ -4,7 +4,7 @@
 
 use crate::catalog::{self, Live};
 use crate::fault::{Fault, Result, state};
-use crate::ledger::{self, Event};
+use crate::ledger::{self, Event, State};
 use crate::pg::spi::{self, Arg, ident, qualified};
 use crate::recipe::facts::{Facts, Table};
 use crate::recipe::quote::name_with_suffix;
@@ -17,7 +17,10 @@ const PREFIX: &str = "_pgm_aside_";
 
 fn known(table: &str) -> Result<Table> {
     Live.table(table)?.ok_or_else(|| {
-        Fault::new(state::UNDEFINED_TABLE, format!("table {table} does not exist"))
+        Fault::new(
+            state::UNDEFINED_TABLE,
+            format!("table {table} does not exist"),
+        )
     })
 }
 
@@ -27,12 +30,24 @@ fn next_number() -> Result<i64> {
         value: i64,
     }
     let rows: Vec<Next> = ledger::owned(|| {
-        spi::select("SELECT coalesce(max(aside), 0) + 1 AS value FROM migrate.aside", &[])
+        spi::select(
+            "SELECT coalesce(max(aside), 0) + 1 AS value FROM migrate.aside",
+            &[],
+        )
     })?;
     Ok(rows.first().map_or(1, |row| row.value))
 }
 
-/// Moves a table out of the application's sight. An empty one is dropped: there is nothing to keep.
+/// Whether there is something to keep. What a migration made and nobody has filled is dropped when
+/// the migration is taken back; what the user drops is kept even when it is empty, so that it can
+/// be restored with everything that belongs to it.
+fn worth_keeping(table: &Table, revision: &str) -> Result<bool> {
+    let taken_back = ledger::revision(revision)?
+        .is_some_and(|row| !matches!(row.state, State::Contracting | State::Expanded));
+    Ok(!(table.empty && taken_back))
+}
+
+/// Moves a table out of the application's sight.
 pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
     let table = known(name)?;
     let key = qualified(&table.schema, &table.name);
@@ -45,21 +60,38 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
         )
         .detail(list.join("; ")));
     }
-    if table.empty {
+    if !worth_keeping(&table, revision)? {
         spi::run(&format!("DROP TABLE {key}"), &[])?;
         return Ok(());
     }
     let hidden = name_with_suffix(&table.name, &format!("_{}", next_number()?));
     for constraint in table.constraints.iter().filter(|c| c.kind == "f") {
         // A foreign key from a table nobody sees would still stop deletes elsewhere.
-        spi::run(&format!("ALTER TABLE {key} DROP CONSTRAINT {}", ident(&constraint.name)), &[])?;
+        spi::run(
+            &format!(
+                "ALTER TABLE {key} DROP CONSTRAINT {}",
+                ident(&constraint.name)
+            ),
+            &[],
+        )?;
     }
     spi::run(&format!("ALTER TABLE {key} SET SCHEMA {SCHEMA}"), &[])?;
     spi::run(
-        &format!("ALTER TABLE {} RENAME TO {}", qualified(SCHEMA, &table.name), ident(&hidden)),
+        &format!(
+            "ALTER TABLE {} RENAME TO {}",
+            qualified(SCHEMA, &table.name),
+            ident(&hidden)
+        ),
         &[],
     )?;
-    ledger::remember_aside(revision, table.oid, &table.schema, &table.name, None, &hidden)
+    ledger::remember_aside(
+        revision,
+        table.oid,
+        &table.schema,
+        &table.name,
+        None,
+        &hidden,
+    )
 }
 
 /// Brings back the newest table set aside under this name.
@@ -67,23 +99,36 @@ pub fn restore_table(name: &str) -> Result<()> {
     let (schema, table) = Live.landing(name)?;
     let aside = ledger::aside_of(&schema, &table, None)?.ok_or_else(|| nothing_aside(name))?;
     if catalog::exists(&schema, &table)? {
-        return Err(Fault::new("42P07", format!("relation {name} already exists"))
-            .hint("Rename it, then try again."));
+        return Err(
+            Fault::new("42P07", format!("relation {name} already exists"))
+                .hint("Rename it, then try again."),
+        );
     }
     spi::run(
-        &format!("ALTER TABLE {} RENAME TO {}", qualified(SCHEMA, &aside.aside_name), ident(&table)),
+        &format!(
+            "ALTER TABLE {} RENAME TO {}",
+            qualified(SCHEMA, &aside.aside_name),
+            ident(&table)
+        ),
         &[],
     )?;
     spi::run(
-        &format!("ALTER TABLE {} SET SCHEMA {}", qualified(SCHEMA, &table), ident(&schema)),
+        &format!(
+            "ALTER TABLE {} SET SCHEMA {}",
+            qualified(SCHEMA, &table),
+            ident(&schema)
+        ),
         &[],
     )?;
     ledger::forget_aside(aside.aside, false)
 }
 
 fn nothing_aside(what: &str) -> Fault {
-    Fault::new(state::UNDEFINED_OBJECT, format!("nothing is set aside under the name {what}"))
-        .detail("It was purged, or dropped for good, or its table was empty.")
+    Fault::new(
+        state::UNDEFINED_OBJECT,
+        format!("nothing is set aside under the name {what}"),
+    )
+    .detail("It was purged, or dropped for good, or its table was empty.")
 }
 
 /// Hides a column: a name nobody uses, no NOT NULL, no default.
@@ -96,26 +141,40 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
             format!("column \"{column}\" of table {key} does not exist"),
         ));
     };
-    if table.empty {
-        spi::run(&format!("ALTER TABLE {key} DROP COLUMN {}", ident(column)), &[])?;
+    if !worth_keeping(&table, revision)? {
+        spi::run(
+            &format!("ALTER TABLE {key} DROP COLUMN {}", ident(column)),
+            &[],
+        )?;
         return Ok(());
     }
     let hidden = name_with_suffix(&format!("{PREFIX}{}_{column}", next_number()?), "");
     let (old, new) = (ident(column), ident(&hidden));
     let mut sql = vec![format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}")];
     if found.identity.is_some() {
-        sql.push(format!("ALTER TABLE {key} ALTER COLUMN {new} DROP IDENTITY"));
+        sql.push(format!(
+            "ALTER TABLE {key} ALTER COLUMN {new} DROP IDENTITY"
+        ));
     }
     if found.default.is_some() {
         sql.push(format!("ALTER TABLE {key} ALTER COLUMN {new} DROP DEFAULT"));
     }
     if found.not_null {
-        sql.push(format!("ALTER TABLE {key} ALTER COLUMN {new} DROP NOT NULL"));
+        sql.push(format!(
+            "ALTER TABLE {key} ALTER COLUMN {new} DROP NOT NULL"
+        ));
     }
     for statement in sql {
         spi::run(&statement, &[])?;
     }
-    ledger::remember_aside(revision, table.oid, &table.schema, &table.name, Some(column), &hidden)
+    ledger::remember_aside(
+        revision,
+        table.oid,
+        &table.schema,
+        &table.name,
+        Some(column),
+        &hidden,
+    )
 }
 
 /// Brings back the newest column set aside under this name.
@@ -156,7 +215,10 @@ pub fn purge(older_than: &str) -> Result<Vec<String>> {
             (Some(place), _) if !place.mine => continue,
             (Some(place), "table") => {
                 spi::run(&format!("DROP TABLE {}", place.value), &[])?;
-                format!("table {}", qualified(&aside.original_schema, &aside.original_table))
+                format!(
+                    "table {}",
+                    qualified(&aside.original_schema, &aside.original_table)
+                )
             }
             (Some(place), _) => {
                 spi::run(
@@ -179,7 +241,11 @@ pub fn purge(older_than: &str) -> Result<Vec<String>> {
             }
         };
         ledger::forget_aside(aside.aside, true)?;
-        ledger::event(&Event { what: "purged", detail: Some(&what), ..Event::default() })?;
+        ledger::event(&Event {
+            what: "purged",
+            detail: Some(&what),
+            ..Event::default()
+        })?;
         dropped.push(what);
     }
     Ok(dropped)
@@ -211,13 +277,19 @@ pub fn rename_table(name: &str, to: &str) -> Result<()> {
         // A view has no defaults of its own: an INSERT through it must get the table's.
         if let (Some(default), None) = (&column.default, &column.generated) {
             spi::run(
-                &format!("ALTER VIEW {key} ALTER COLUMN {} SET DEFAULT {default}", ident(&column.name)),
+                &format!(
+                    "ALTER VIEW {key} ALTER COLUMN {} SET DEFAULT {default}",
+                    ident(&column.name)
+                ),
                 &[],
             )?;
         }
     }
     for grant in grants {
-        spi::run(&format!("GRANT {} ON {key} TO {}", grant.privilege, grant.grantee), &[])?;
+        spi::run(
+            &format!("GRANT {} ON {key} TO {}", grant.privilege, grant.grantee),
+            &[],
+        )?;
     }
     Ok(())
 }
@@ -227,7 +299,11 @@ pub fn rename_table_back(name: &str, old: &str) -> Result<()> {
     let table = known(name)?;
     spi::run(&format!("DROP VIEW {}", qualified(&table.schema, old)), &[])?;
     spi::run(
-        &format!("ALTER TABLE {} RENAME TO {}", qualified(&table.schema, &table.name), ident(old)),
+        &format!(
+            "ALTER TABLE {} RENAME TO {}",
+            qualified(&table.schema, &table.name),
+            ident(old)
+        ),
         &[],
     )
     .map(drop)

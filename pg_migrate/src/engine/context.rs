@@ -64,6 +64,8 @@ pub fn may_drive(revision: &Revision) -> Result<()> {
         state::INSUFFICIENT_PRIVILEGE,
         format!("permission denied for migration \"{}\"", revision.revision),
     )
-    .detail(format!("Its steps run with the rights of role \"{owner}\", which registered it."))
+    .detail(format!(
+        "Its steps run with the rights of role \"{owner}\", which registered it."
+    ))
     .hint(format!("SET ROLE {owner}, or have it granted to you.")))
 }

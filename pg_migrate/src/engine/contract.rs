@@ -16,8 +16,10 @@ pub fn contract(transactions: &mut dyn Transactions, word: &str) -> Result<()> {
     match revision.state {
         State::Expanded | State::Contracting => {}
         State::Applied => {
-            return Err(Fault::wrong_state(format!("migration \"{id}\" is already applied"))
-                .detail("There is nothing left to contract."));
+            return Err(
+                Fault::wrong_state(format!("migration \"{id}\" is already applied"))
+                    .detail("There is nothing left to contract."),
+            );
         }
         other => {
             return Err(Fault::wrong_state(format!(
@@ -38,7 +40,12 @@ pub fn contract(transactions: &mut dyn Transactions, word: &str) -> Result<()> {
     transactions.commit();
     phase(transactions, &revision, "up")?;
     ledger::set_state(id, State::Applied)?;
-    ledger::event(&Event { revision: Some(id), direction: Some("up"), what: "applied", ..Event::default() })?;
+    ledger::event(&Event {
+        revision: Some(id),
+        direction: Some("up"),
+        what: "applied",
+        ..Event::default()
+    })?;
     transactions.commit();
     Ok(())
 }
@@ -66,7 +73,9 @@ pub fn phase(
             continue;
         }
         let joins = step.kind == Kind::Ddl
-            && group.last().is_none_or(|last| last.relation == step.relation);
+            && group
+                .last()
+                .is_none_or(|last| last.relation == step.relation);
         if !joins {
             flush(transactions, revision, &mut group)?;
         }
@@ -86,7 +95,9 @@ pub fn phase(
 fn back_to_expanded(transactions: &mut dyn Transactions, step: &StepRow) {
     if step.kind == Kind::Verify && step.direction == "up" {
         let done = ledger::steps(&step.revision, "up").is_ok_and(|steps| {
-            steps.iter().any(|s| s.phase == Phase::Contract && s.kind != Kind::Verify && s.state == "done")
+            steps
+                .iter()
+                .any(|s| s.phase == Phase::Contract && s.kind != Kind::Verify && s.state == "done")
         });
         if !done && ledger::set_state(&step.revision, State::Expanded).is_ok() {
             transactions.commit();

@@ -35,7 +35,10 @@ fn way_back(revision: &Revision) -> Result<Vec<Operation>> {
     let id = revision.revision.as_str();
     let document = document::parse_with(
         &revision.document,
-        &Defaults { revision: Some(revision.revision.clone()), down_revision: None },
+        &Defaults {
+            revision: Some(revision.revision.clone()),
+            down_revision: None,
+        },
     )?;
     if let (_, Some(down)) = start::operations_of(&document)? {
         return Ok(down);
@@ -48,16 +51,20 @@ fn way_back(revision: &Revision) -> Result<Vec<Operation>> {
             .hint("Write the way back by hand in a new migration, or add a -- migrate:down section to the next one of its kind."));
     }
     if revision.state == State::Contracting {
-        return Err(Fault::wrong_state(format!("migration \"{id}\" is in the middle of its contract"))
-            .hint(format!("CALL migrate.contract('{id}') finishes it; then downgrade.")));
+        return Err(Fault::wrong_state(format!(
+            "migration \"{id}\" is in the middle of its contract"
+        ))
+        .hint(format!(
+            "CALL migrate.contract('{id}') finishes it; then downgrade."
+        )));
     }
     match &revision.inverse {
         Some(inverse) => serde_json::from_value(inverse.clone())
             .map_err(|err| Fault::internal(format!("stored way back of \"{id}\": {err}"))),
-        None if revision.state == State::Applied => {
-            Err(Fault::wrong_state(format!("migration \"{id}\" was stamped, not run: its way back is not known"))
-                .hint("Take the change back by hand, then SELECT migrate.repair(…, 'abandon')."))
-        }
+        None if revision.state == State::Applied => Err(Fault::wrong_state(format!(
+            "migration \"{id}\" was stamped, not run: its way back is not known"
+        ))
+        .hint("Take the change back by hand, then SELECT migrate.repair(…, 'abandon').")),
         None => Ok(Vec::new()),
     }
 }
@@ -89,7 +96,12 @@ fn one(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
     ledger::clear_steps(id, "up")?;
     ledger::clear_steps(id, "down")?;
     ledger::set_state(id, State::Pending)?;
-    ledger::event(&Event { revision: Some(id), direction: Some("down"), what: "taken back", ..Event::default() })?;
+    ledger::event(&Event {
+        revision: Some(id),
+        direction: Some("down"),
+        what: "taken back",
+        ..Event::default()
+    })?;
     transactions.commit();
     Ok(())
 }
@@ -142,9 +154,15 @@ fn flush(
     steps: &mut Vec<StepRow>,
 ) -> Result<()> {
     let steps = std::mem::take(steps);
-    let Some(first) = steps.first() else { return Ok(()) };
+    let Some(first) = steps.first() else {
+        return Ok(());
+    };
     let wants = locks::ordered(
-        steps.iter().filter(|step| !step.undo.is_empty()).flat_map(run::wants).collect(),
+        steps
+            .iter()
+            .filter(|step| !step.undo.is_empty())
+            .flat_map(run::wants)
+            .collect(),
     );
     let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
     locks::with(transactions, &wants, &mut report, &mut || {

@@ -30,7 +30,9 @@ pub struct Scope {
 
 impl Scope {
     fn covers(&self, revision: &str) -> bool {
-        self.revisions.as_ref().is_none_or(|list| list.iter().any(|id| id == revision))
+        self.revisions
+            .as_ref()
+            .is_none_or(|list| list.iter().any(|id| id == revision))
     }
 }
 
@@ -62,7 +64,11 @@ pub fn drive(transactions: &mut dyn Transactions, scope: &Scope) -> Result<()> {
 }
 
 /// Brings the database up to `target`: asks for what is pending on the way there and drives it.
-pub fn upgrade(transactions: &mut dyn Transactions, target: &str, limit: Option<Duration>) -> Result<()> {
+pub fn upgrade(
+    transactions: &mut dyn Transactions,
+    target: &str,
+    limit: Option<Duration>,
+) -> Result<()> {
     let graph = Graph::new(ledger::nodes()?);
     let path = graph.upgrade_path(target)?;
     let mut revisions = path.clone();
@@ -79,27 +85,39 @@ pub fn upgrade(transactions: &mut dyn Transactions, target: &str, limit: Option<
         }
     }
     transactions.commit();
-    drive(transactions, &Scope { revisions: Some(revisions), insist: true, limit })?;
+    drive(
+        transactions,
+        &Scope {
+            revisions: Some(revisions),
+            insist: true,
+            limit,
+        },
+    )?;
     drive_loose(transactions, limit)
 }
 
 /// Backfills that belong to no migration.
 fn drive_loose(transactions: &mut dyn Transactions, limit: Option<Duration>) -> Result<()> {
-    drive(transactions, &Scope { revisions: Some(Vec::new()), insist: false, limit })
+    drive(
+        transactions,
+        &Scope {
+            revisions: Some(Vec::new()),
+            insist: false,
+            limit,
+        },
+    )
 }
 
-fn look(
-    transactions: &mut dyn Transactions,
-    scope: &Scope,
-    told: &mut Telling,
-) -> Result<Look> {
+fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) -> Result<Look> {
     let flight = ledger::revisions_in_flight()?;
     let mut waiting = false;
     let mut behind: HashSet<String> = HashSet::new();
     let graph = Graph::new(ledger::nodes()?);
     for revision in &flight {
-        let moving =
-            matches!(revision.state, State::Pending | State::Expanding | State::Migrating);
+        let moving = matches!(
+            revision.state,
+            State::Pending | State::Expanding | State::Migrating
+        );
         if moving {
             behind.insert(revision.revision.clone());
         }
@@ -138,12 +156,19 @@ fn look(
         }
         waiting = true;
     }
-    Ok(if waiting { Look::Waiting } else { Look::Nothing })
+    Ok(if waiting {
+        Look::Waiting
+    } else {
+        Look::Nothing
+    })
 }
 
 /// A cancel or a shutdown: not the step's failure.
 pub fn interrupted(fault: &Fault) -> bool {
-    matches!(fault.sqlstate.as_str(), state::QUERY_CANCELED | state::ADMIN_SHUTDOWN)
+    matches!(
+        fault.sqlstate.as_str(),
+        state::QUERY_CANCELED | state::ADMIN_SHUTDOWN
+    )
 }
 
 /// The next piece of work of one migration. `None`: nothing to do for a driver.
@@ -159,11 +184,17 @@ fn advance(
         if !register::ready(revision)? {
             return Ok(insist.then_some(Progress::Idle));
         }
-        let Some(_lock) = SessionLock::try_take(id) else { return Ok(Some(Progress::Idle)) };
+        let Some(_lock) = SessionLock::try_take(id) else {
+            return Ok(Some(Progress::Idle));
+        };
         let begun = recording(transactions, revision, None, |transactions| {
             register::begin(transactions, revision)
         })?;
-        return Ok(Some(if begun { Progress::Done } else { Progress::Idle }));
+        return Ok(Some(if begun {
+            Progress::Done
+        } else {
+            Progress::Idle
+        }));
     }
     let next = ledger::next_step(id, "up", Phase::Migrate)?;
     if let Some(step) = &next {
@@ -181,9 +212,13 @@ fn advance(
             .map(Some);
         }
     }
-    let Some(_lock) = SessionLock::try_take(id) else { return Ok(Some(Progress::Idle)) };
+    let Some(_lock) = SessionLock::try_take(id) else {
+        return Ok(Some(Progress::Idle));
+    };
     // Another driver may have done it between the look and the lock.
-    let Some(now) = ledger::revision(id)? else { return Ok(None) };
+    let Some(now) = ledger::revision(id)? else {
+        return Ok(None);
+    };
     if now.state != revision.state {
         return Ok(Some(Progress::More));
     }
@@ -240,7 +275,15 @@ pub fn recording<T>(
         "When the cause is gone: CALL migrate.upgrade() resumes; SELECT migrate.repair('{}', 'skip') passes over the step; CALL migrate.downgrade takes the migration back.",
         revision.revision
     );
-    Err(Fault { hint: Some(fault.hint.clone().map_or(hint.clone(), |own| format!("{own}\n{hint}"))), ..fault })
+    Err(Fault {
+        hint: Some(
+            fault
+                .hint
+                .clone()
+                .map_or(hint.clone(), |own| format!("{own}\n{hint}")),
+        ),
+        ..fault
+    })
 }
 
 /// One batch of a backfill step; makes the job at the first call.
@@ -294,10 +337,16 @@ pub fn batch(
             return Ok(Progress::Done);
         }
         if transactions.mode() != Mode::Rehearsal {
-            return Ok(if batch.idle { Progress::Idle } else { Progress::More });
+            return Ok(if batch.idle {
+                Progress::Idle
+            } else {
+                Progress::More
+            });
         }
         if batch.idle {
-            return Err(Fault::wrong_state("a row of the rehearsed backfill is locked by another session"));
+            return Err(Fault::wrong_state(
+                "a row of the rehearsed backfill is locked by another session",
+            ));
         }
     }
 }
@@ -307,7 +356,12 @@ fn filled(revision: &Revision, step: &StepRow) -> Result<()> {
     if !ledger::finish_step(step, Duration::ZERO)? {
         return Ok(()); // another driver saw it first
     }
-    let name = |key: &str| step.args.get("sync").and_then(|sync| sync.get(key)).and_then(serde_json::Value::as_str);
+    let name = |key: &str| {
+        step.args
+            .get("sync")
+            .and_then(|sync| sync.get(key))
+            .and_then(serde_json::Value::as_str)
+    };
     if let (Some(old), Some(new), Some(table)) = (name("old"), name("new"), &step.relation) {
         within(revision, || match catalog::resolve(table)? {
             Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
@@ -335,12 +389,17 @@ impl Telling {
     fn about(&mut self, step: &StepRow) {
         let this = (step.revision.clone(), step.step);
         let fresh = self.last.as_ref() != Some(&this);
-        let stale = self.at.is_none_or(|at| at.elapsed() > Duration::from_secs(5));
+        let stale = self
+            .at
+            .is_none_or(|at| at.elapsed() > Duration::from_secs(5));
         if fresh {
             let first = step.sql.lines().next().unwrap_or_default();
             error::notice(Fault::new(
                 "00000",
-                format!("migration \"{}\" step {}: {first}", step.revision, step.step),
+                format!(
+                    "migration \"{}\" step {}: {first}",
+                    step.revision, step.step
+                ),
             ));
         } else if stale
             && step.kind == Kind::Backfill

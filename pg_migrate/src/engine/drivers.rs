@@ -31,7 +31,10 @@ pub fn stop_drivers() -> Result<i64> {
     struct Count {
         count: i64,
     }
-    let pids: Vec<i64> = ledger::live_drivers()?.iter().filter_map(|row| row.pid.map(i64::from)).collect();
+    let pids: Vec<i64> = ledger::live_drivers()?
+        .iter()
+        .filter_map(|row| row.pid.map(i64::from))
+        .collect();
     let stopped: Option<Count> = spi::first(
         "SELECT count(*) FROM pg_catalog.unnest($1) p(pid) WHERE pg_catalog.pg_terminate_backend(p.pid::int)",
         &[Arg::Ints(pids)],
@@ -50,7 +53,10 @@ fn no_cron() -> Result<Fault> {
                 pg_catalog.current_database()::text AS here",
         &[],
     )?;
-    let fault = Fault::new(state::FEATURE_NOT_SUPPORTED, "pg_cron is not installed in this database");
+    let fault = Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        "pg_cron is not installed in this database",
+    );
     let other = "Without pg_cron: SELECT migrate.start_worker(); or CALL migrate.upgrade();";
     Ok(match place {
         Some(Place { home: Some(home), here }) if home != here => fault
@@ -116,8 +122,14 @@ pub fn unschedule() -> Result<bool> {
 pub fn grant_to(role: &str) -> Result<()> {
     let owner = catalog::extension_owner()?;
     if !identity::has_rights_of(owner) {
-        return Err(Fault::new(state::INSUFFICIENT_PRIVILEGE, "permission denied to grant the use of pg_migrate")
-            .hint(format!("Have role \"{}\", which owns the extension, do it.", identity::role_name(owner))));
+        return Err(Fault::new(
+            state::INSUFFICIENT_PRIVILEGE,
+            "permission denied to grant the use of pg_migrate",
+        )
+        .hint(format!(
+            "Have role \"{}\", which owns the extension, do it.",
+            identity::role_name(owner)
+        )));
     }
     let role = ident(role);
     for statement in [

@@ -57,15 +57,21 @@ pub fn with<T>(
             }
             Err(fault) => fault,
         };
-        let retriable =
-            matches!(fault.sqlstate.as_str(), state::LOCK_NOT_AVAILABLE | state::DEADLOCK);
+        let retriable = matches!(
+            fault.sqlstate.as_str(),
+            state::LOCK_NOT_AVAILABLE | state::DEADLOCK
+        );
         if !retriable {
             return Err(fault);
         }
         let blockers = blockers(wants)?;
         let names: Vec<_> = blockers.iter().map(Blocker::describe).collect();
         let tables: Vec<_> = wants.iter().map(|want| want.relation.as_str()).collect();
-        let who = if names.is_empty() { "nobody now".to_owned() } else { names.join("; ") };
+        let who = if names.is_empty() {
+            "nobody now".to_owned()
+        } else {
+            names.join("; ")
+        };
         if begun.elapsed() + pause > engine_settings::lock_deadline() {
             return Err(Fault::new(
                 state::LOCK_NOT_AVAILABLE,
@@ -98,12 +104,18 @@ fn jittered(pause: Duration) -> Duration {
 
 fn take(want: &Want) -> Result<()> {
     // Gone or not made yet: the statement itself will say so if it matters.
-    let Some(oid) = catalog::resolve(&want.relation)? else { return Ok(()) };
+    let Some(oid) = catalog::resolve(&want.relation)? else {
+        return Ok(());
+    };
     // LOCK TABLE asks for more rights than some DDL does (REFERENCES): then the DDL locks.
     if !catalog::may_lock(oid)? {
         return Ok(());
     }
-    spi::run(&format!("LOCK TABLE {} IN {} MODE", want.relation, want.lock.mode()), &[]).map(drop)
+    spi::run(
+        &format!("LOCK TABLE {} IN {} MODE", want.relation, want.lock.mode()),
+        &[],
+    )
+    .map(drop)
 }
 
 fn blockers(wants: &[Want]) -> Result<Vec<Blocker>> {
@@ -121,14 +133,20 @@ mod tests {
 
     #[test]
     fn one_want_per_table_the_strongest_in_order() {
-        let want = |relation: &str, lock| Want { relation: relation.into(), lock };
+        let want = |relation: &str, lock| Want {
+            relation: relation.into(),
+            lock,
+        };
         assert_eq!(
             ordered(vec![
                 want("public.b", Lock::ShareRowExclusive),
                 want("public.a", Lock::ShareRowExclusive),
                 want("public.b", Lock::AccessExclusive),
             ]),
-            vec![want("public.a", Lock::ShareRowExclusive), want("public.b", Lock::AccessExclusive)]
+            vec![
+                want("public.a", Lock::ShareRowExclusive),
+                want("public.b", Lock::AccessExclusive)
+            ]
         );
     }
 }

@@ -28,7 +28,13 @@ pub fn named_or_read(text: &str) -> Result<Document> {
     let word = !trimmed.is_empty()
         && !trimmed.contains(|c: char| c.is_whitespace() || c == ';' || c == '{');
     let read = |text: &str, revision: Option<String>| {
-        document::parse_with(text, &Defaults { revision, down_revision: None })
+        document::parse_with(
+            text,
+            &Defaults {
+                revision,
+                down_revision: None,
+            },
+        )
     };
     if word {
         let row = register::find(trimmed)?;
@@ -40,13 +46,18 @@ pub fn named_or_read(text: &str) -> Result<Document> {
 /// What is left to do: the recorded steps of a migration that was begun, else a plan made now.
 pub fn preview(text: &str) -> Result<Preview> {
     let document = named_or_read(text)?;
-    let known = ledger::revision(&document.revision)?.filter(|row| row.checksum == document.checksum);
+    let known =
+        ledger::revision(&document.revision)?.filter(|row| row.checksum == document.checksum);
     if let Some(row) = known {
         let steps = ledger::steps(&row.revision, "up")?;
         if !steps.is_empty() {
             return Ok(Preview {
                 revision: row.revision,
-                steps: steps.iter().filter(|step| !step.is_over()).map(|step| (step.step, step.planned())).collect(),
+                steps: steps
+                    .iter()
+                    .filter(|step| !step.is_over())
+                    .map(|step| (step.step, step.planned()))
+                    .collect(),
                 irreversible: row.irreversible,
                 begun: true,
             });
@@ -67,9 +78,14 @@ pub fn record_step(word: &str, number: i32) -> Result<String> {
     let revision = register::find(word)?;
     may_drive(&revision)?;
     let id = revision.revision.as_str();
-    let Some(step) = ledger::steps(id, "up")?.into_iter().find(|step| step.step == number) else {
-        return Err(Fault::invalid(format!("migration \"{id}\" has no step {number}"))
-            .hint("SELECT * FROM migrate.steps; shows them."));
+    let Some(step) = ledger::steps(id, "up")?
+        .into_iter()
+        .find(|step| step.step == number)
+    else {
+        return Err(
+            Fault::invalid(format!("migration \"{id}\" has no step {number}"))
+                .hint("SELECT * FROM migrate.steps; shows them."),
+        );
     };
     if !step.is_over() {
         ledger::set_step(&step, "done", None)?;
@@ -102,8 +118,12 @@ const SCAN_BYTES: f64 = 250.0 * 1024.0 * 1024.0;
 /// What a step that reads a whole table reads; `None` for a step of catalog speed.
 pub fn size_of(step: &Step) -> Result<Option<Size>> {
     let long = step.scans || step.rewrites || step.kind == Kind::Backfill;
-    let (Some(relation), true) = (&step.relation, long) else { return Ok(None) };
-    let Some(size) = catalog::size(relation)? else { return Ok(None) };
+    let (Some(relation), true) = (&step.relation, long) else {
+        return Ok(None);
+    };
+    let Some(size) = catalog::size(relation)? else {
+        return Ok(None);
+    };
     let seconds = if step.kind == Kind::Backfill {
         size.rows / BACKFILL_ROWS
     } else {
@@ -117,7 +137,10 @@ pub fn size_of(step: &Step) -> Result<Option<Size>> {
     };
     #[allow(clippy::cast_possible_truncation)] // reltuples is a float4 of whole rows
     let rows = size.rows as i64;
-    Ok(Some(Size { rows, estimate: format!("{:.1} MB, {time}", size.bytes / 1024.0 / 1024.0) }))
+    Ok(Some(Size {
+        rows,
+        estimate: format!("{:.1} MB, {time}", size.bytes / 1024.0 / 1024.0),
+    }))
 }
 
 fn phase_named(word: &str) -> Result<Phase> {
@@ -140,15 +163,24 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
     let only = phase.map(phase_named).transpose()?;
     let plan = preview(text)?;
     let mut lines = vec![format!("-- migration {}", plan.revision.replace('\n', " "))];
-    let brief = format!("SET lock_timeout = '{}ms'", settings::lock_timeout().as_millis());
+    let brief = format!(
+        "SET lock_timeout = '{}ms'",
+        settings::lock_timeout().as_millis()
+    );
     for phase in [Phase::Expand, Phase::Migrate, Phase::Contract] {
-        let steps: Vec<&(i32, Step)> = plan.steps.iter().filter(|(_, step)| step.phase == phase).collect();
+        let steps: Vec<&(i32, Step)> = plan
+            .steps
+            .iter()
+            .filter(|(_, step)| step.phase == phase)
+            .collect();
         if steps.is_empty() || only.is_some_and(|only| only != phase) {
             continue;
         }
         lines.push(
             match phase {
-                Phase::Expand => "-- expand: one transaction; run it again when a lock is not to be had",
+                Phase::Expand => {
+                    "-- expand: one transaction; run it again when a lock is not to be had"
+                }
                 Phase::Migrate => "-- migrate: outside a transaction; may take long, blocks nobody",
                 Phase::Contract => "-- contract: when no session uses the old shape any more",
             }
@@ -177,7 +209,10 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
                 Kind::Ddl | Kind::Validate => lines.push(step.sql.clone()),
             }
             if plan.begun {
-                lines.push(format!("SELECT migrate.record_step({}, {number})", literal(&plan.revision)));
+                lines.push(format!(
+                    "SELECT migrate.record_step({}, {number})",
+                    literal(&plan.revision)
+                ));
             }
         }
         if open {
@@ -198,7 +233,11 @@ fn as_call(sql: &str) -> String {
 
 /// A verification that stops the script where the engine would stop.
 fn as_check(step: &Step) -> String {
-    let message = step.args.get("message").and_then(serde_json::Value::as_str).unwrap_or("verification failed");
+    let message = step
+        .args
+        .get("message")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("verification failed");
     let body = format!(
         " BEGIN IF ({}) > 0 THEN RAISE EXCEPTION USING MESSAGE = {}; END IF; END ",
         step.sql,

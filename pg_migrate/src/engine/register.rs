@@ -33,8 +33,10 @@ fn search_path() -> Result<String> {
     struct Text {
         value: String,
     }
-    let row: Option<Text> =
-        spi::first("SELECT pg_catalog.current_setting('search_path') AS value", &[])?;
+    let row: Option<Text> = spi::first(
+        "SELECT pg_catalog.current_setting('search_path') AS value",
+        &[],
+    )?;
     Ok(row.map(|row| row.value).unwrap_or_default())
 }
 
@@ -117,7 +119,10 @@ pub fn begin(transactions: &mut dyn Transactions, revision: &Revision) -> Result
     }
     let document = document::parse_with(
         &revision.document,
-        &Defaults { revision: Some(revision.revision.clone()), down_revision: None },
+        &Defaults {
+            revision: Some(revision.revision.clone()),
+            down_revision: None,
+        },
     )?;
     let (up, _) = super::context::within(revision, || start::operations_of(&document))?;
     start::start(transactions, revision, "up", &up)
@@ -129,20 +134,26 @@ pub fn ready(revision: &Revision) -> Result<bool> {
     let Some(node) = nodes.iter().find(|node| node.revision == revision.revision) else {
         return Ok(false);
     };
-    Ok(node.down_revision.iter().chain(&node.depends_on).all(|parent| {
-        nodes.iter().any(|other| {
-            other.revision == *parent
-                && matches!(
-                    other.state,
-                    State::Migrating | State::Expanded | State::Contracting | State::Applied
-                )
-        })
-    }))
+    Ok(node
+        .down_revision
+        .iter()
+        .chain(&node.depends_on)
+        .all(|parent| {
+            nodes.iter().any(|other| {
+                other.revision == *parent
+                    && matches!(
+                        other.state,
+                        State::Migrating | State::Expanded | State::Contracting | State::Applied
+                    )
+            })
+        }))
 }
 
 /// After `apply`: what is left and how to have it done; starts a worker if the user asked for that.
 pub fn announce(revision: &str) -> Result<()> {
-    let Some(row) = ledger::revision(revision)? else { return Ok(()) };
+    let Some(row) = ledger::revision(revision)? else {
+        return Ok(());
+    };
     let notice = |message: String, hint: &str| {
         error::notice(Fault::new("00000", message).hint(hint));
     };
@@ -160,15 +171,21 @@ pub fn announce(revision: &str) -> Result<()> {
             }
             let left = ledger::steps(revision, "up")?
                 .iter()
-                .filter(|step| step.state == "queued" && step.phase <= crate::recipe::step::Phase::Migrate)
+                .filter(|step| {
+                    step.state == "queued" && step.phase <= crate::recipe::step::Phase::Migrate
+                })
                 .count();
             notice(
-                format!("migration \"{revision}\" has {left} queued step(s), which no function can run"),
+                format!(
+                    "migration \"{revision}\" has {left} queued step(s), which no function can run"
+                ),
                 "Run them with one of: CALL migrate.upgrade();  SELECT migrate.start_worker();  SELECT migrate.schedule();",
             );
         }
         State::Expanded => notice(
-            format!("migration \"{revision}\" is expanded: old and new application can run side by side"),
+            format!(
+                "migration \"{revision}\" is expanded: old and new application can run side by side"
+            ),
             &format!("When the old one is gone: CALL migrate.contract('{revision}');"),
         ),
         _ => {}
@@ -192,7 +209,11 @@ pub fn stamp(word: &str) -> Result<Vec<String>> {
             .hint("Finish it with CALL migrate.upgrade() or take it back with CALL migrate.downgrade."));
         }
         ledger::set_state(revision, State::Applied)?;
-        ledger::event(&Event { revision: Some(revision), what: "stamped", ..Event::default() })?;
+        ledger::event(&Event {
+            revision: Some(revision),
+            what: "stamped",
+            ..Event::default()
+        })?;
     }
     Ok(path)
 }
@@ -200,7 +221,8 @@ pub fn stamp(word: &str) -> Result<Vec<String>> {
 /// Records that history begins here: an applied base revision without operations.
 pub fn baseline(revision: &str, message: Option<&str>) -> Result<()> {
     refuse_on_standby()?;
-    let text = serde_json::json!({ "revision": revision, "message": message, "operations": [] }).to_string();
+    let text = serde_json::json!({ "revision": revision, "message": message, "operations": [] })
+        .to_string();
     let document = document::parse(&text)?;
     let node = Node {
         revision: document.revision.clone(),
@@ -223,7 +245,11 @@ pub fn repair(word: &str, action: &str) -> Result<String> {
     let row = find(word)?;
     super::context::may_drive(&row)?;
     let id = row.revision.as_str();
-    let direction = if row.state == State::Downgrading { "down" } else { "up" };
+    let direction = if row.state == State::Downgrading {
+        "down"
+    } else {
+        "up"
+    };
     let failed = ledger::steps(id, direction)?
         .into_iter()
         .find(|step| matches!(step.state.as_str(), "failed" | "running"));
@@ -248,7 +274,9 @@ pub fn repair(word: &str, action: &str) -> Result<String> {
             format!("step {} of migration \"{id}\" is skipped", step.step)
         }
         "abandon" => {
-            let begun = ledger::steps(id, "up")?.iter().any(|step| step.state == "done");
+            let begun = ledger::steps(id, "up")?
+                .iter()
+                .any(|step| step.state == "done");
             if begun && row.state != State::Pending {
                 return Err(Fault::wrong_state(format!(
                     "migration \"{id}\" is {} and has changed the schema",
@@ -259,28 +287,40 @@ pub fn repair(word: &str, action: &str) -> Result<String> {
             let children: Vec<String> = ledger::nodes()?
                 .into_iter()
                 .filter(|node| {
-                    node.down_revision.iter().chain(&node.depends_on).any(|parent| parent == id)
+                    node.down_revision
+                        .iter()
+                        .chain(&node.depends_on)
+                        .any(|parent| parent == id)
                 })
                 .map(|node| node.revision)
                 .collect();
             if !children.is_empty() {
-                return Err(Fault::wrong_state(format!("other migrations follow \"{id}\""))
-                    .detail(children.join(", "))
-                    .hint("Abandon those first."));
+                return Err(
+                    Fault::wrong_state(format!("other migrations follow \"{id}\""))
+                        .detail(children.join(", "))
+                        .hint("Abandon those first."),
+                );
             }
             ledger::set_state(id, State::Abandoned)?;
             format!("migration \"{id}\" is out of history")
         }
         other => {
             let near = document::nearest(other, ["retry", "skip", "abandon"]);
-            return Err(Fault::invalid(format!("unknown repair action \"{other}\"")).hint(
-                near.map_or_else(
-                    || "Use retry, skip or abandon.".to_owned(),
-                    |near| format!("Did you mean \"{near}\"? Use retry, skip or abandon."),
+            return Err(
+                Fault::invalid(format!("unknown repair action \"{other}\"")).hint(
+                    near.map_or_else(
+                        || "Use retry, skip or abandon.".to_owned(),
+                        |near| format!("Did you mean \"{near}\"? Use retry, skip or abandon."),
+                    ),
                 ),
-            ));
+            );
         }
     };
-    ledger::event(&Event { revision: Some(id), what: "repaired", detail: Some(&done), ..Event::default() })?;
+    ledger::event(&Event {
+        revision: Some(id),
+        what: "repaired",
+        detail: Some(&done),
+        ..Event::default()
+    })?;
     Ok(done)
 }

@@ -62,17 +62,25 @@ fn rehearsal() -> Caller {
 
 /// The target of a downgrade that takes back just this revision.
 fn above(revision: &Revision) -> Result<String> {
-    if register::graph()?.descendants(&revision.revision).is_empty() {
+    if register::graph()?
+        .descendants(&revision.revision)
+        .is_empty()
+    {
         return Ok(format!("{}@-1", revision.revision));
     }
-    Err(Fault::wrong_state(format!("other migrations follow \"{}\"", revision.revision))
-        .hint("Rehearse the last one of its branch."))
+    Err(
+        Fault::wrong_state(format!("other migrations follow \"{}\"", revision.revision))
+            .hint("Rehearse the last one of its branch."),
+    )
 }
 
 fn up(revision: &Revision) -> Result<()> {
     let document = document::parse_with(
         &revision.document,
-        &Defaults { revision: Some(revision.revision.clone()), down_revision: None },
+        &Defaults {
+            revision: Some(revision.revision.clone()),
+            down_revision: None,
+        },
     )?;
     let (operations, _) = start::operations_of(&document)?;
     let mut transactions = rehearsal();
@@ -100,9 +108,11 @@ pub fn fingerprint() -> Result<Fingerprint> {
         object: String,
         definition: String,
     }
-    let rows: Vec<Row> =
-        spi::select("SELECT object, definition FROM migrate.fingerprint()", &[])?;
-    Ok(rows.into_iter().map(|row| (row.object, row.definition)).collect())
+    let rows: Vec<Row> = spi::select("SELECT object, definition FROM migrate.fingerprint()", &[])?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.object, row.definition))
+        .collect())
 }
 
 fn compare(

@@ -24,13 +24,21 @@ pub enum Progress {
 pub fn wants(step: &StepRow) -> Vec<Want> {
     let mut wants = Vec::new();
     if let (Some(relation), Some(lock)) = (&step.relation, step.lock) {
-        wants.push(Want { relation: relation.clone(), lock });
+        wants.push(Want {
+            relation: relation.clone(),
+            lock,
+        });
     }
     if let Some(also) = step.args.get("also_locks") {
         let relation = also.get("relation").and_then(Value::as_str);
-        let lock = also.get("lock").and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
+        let lock = also
+            .get("lock")
+            .and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
         if let (Some(relation), Some(lock)) = (relation, lock) {
-            wants.push(Want { relation: relation.to_owned(), lock });
+            wants.push(Want {
+                relation: relation.to_owned(),
+                lock,
+            });
         }
     }
     wants
@@ -42,7 +50,9 @@ pub fn brief(
     revision: &Revision,
     steps: &[StepRow],
 ) -> Result<()> {
-    let Some(first) = steps.first() else { return Ok(()) };
+    let Some(first) = steps.first() else {
+        return Ok(());
+    };
     let wants = locks::ordered(steps.iter().flat_map(wants).collect());
     let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
     locks::with(transactions, &wants, &mut report, &mut || {
@@ -59,10 +69,16 @@ pub fn brief(
 
 /// Says which step an error is about, once.
 pub fn at_step(fault: Fault, step: &StepRow) -> Fault {
-    if matches!(fault.sqlstate.as_str(), state::LOCK_NOT_AVAILABLE | state::DEADLOCK) {
+    if matches!(
+        fault.sqlstate.as_str(),
+        state::LOCK_NOT_AVAILABLE | state::DEADLOCK
+    ) {
         return fault;
     }
-    let place = format!("Step {} of migration \"{}\": {}", step.step, step.revision, step.sql);
+    let place = format!(
+        "Step {} of migration \"{}\": {}",
+        step.step, step.revision, step.sql
+    );
     Fault {
         detail: Some(match fault.detail {
             Some(detail) => format!("{detail}\n{place}"),
@@ -122,7 +138,11 @@ fn verify(revision: &Revision, step: &StepRow) -> Result<()> {
     .map_err(|fault| at_step(fault, step))?;
     let count = found.map_or(0, |row| row.count);
     if count > 0 {
-        let message = step.args.get("message").and_then(Value::as_str).unwrap_or("verification failed");
+        let message = step
+            .args
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or("verification failed");
         return Err(Fault::wrong_state(format!("{count} {message}"))
             .detail(format!("Found by: {}", step.sql))
             .hint(format!(
@@ -152,7 +172,9 @@ fn concurrent(
             return done(step, begun);
         }
         Mode::Caller => {
-            return Err(Fault::internal("a concurrent step was begun inside a transaction"));
+            return Err(Fault::internal(
+                "a concurrent step was begun inside a transaction",
+            ));
         }
     }
     if let Some(index) = index_of(step) {
@@ -172,9 +194,11 @@ fn concurrent(
                 return Ok(());
             }
             IndexState::Valid | IndexState::Invalid => {
-                return Err(Fault::new("42P07", format!("relation {index} already exists"))
-                    .detail("It was not made by this migration.")
-                    .hint("Drop or rename it, then CALL migrate.upgrade() again."));
+                return Err(
+                    Fault::new("42P07", format!("relation {index} already exists"))
+                        .detail("It was not made by this migration.")
+                        .hint("Drop or rename it, then CALL migrate.upgrade() again."),
+                );
             }
         }
     }
@@ -184,8 +208,10 @@ fn concurrent(
     if let Some(index) = index_of(step)
         && within(revision, || catalog::index_state(index))? != IndexState::Valid
     {
-        return Err(Fault::wrong_state(format!("index {index} was left invalid"))
-            .hint("CALL migrate.upgrade() drops it and builds it again."));
+        return Err(
+            Fault::wrong_state(format!("index {index} was left invalid"))
+                .hint("CALL migrate.upgrade() drops it and builds it again."),
+        );
     }
     done(step, begun)?;
     transactions.commit();
@@ -203,8 +229,13 @@ pub fn at_top_level(
         return within(revision, || spi::run(&sql, &[])).map(drop);
     }
     super::context::may_drive(revision)?;
-    let request =
-        ledger::insert_worker("statement", Some(sql), revision.owner, revision.login, &revision.search_path)?;
+    let request = ledger::insert_worker(
+        "statement",
+        Some(sql),
+        revision.owner,
+        revision.login,
+        &revision.search_path,
+    )?;
     transactions.commit();
     let mut handle = background::launch(request, revision.login, revision.owner)?;
     handle.wait();
@@ -233,7 +264,11 @@ pub fn undo(
     if undo.kind == Kind::Concurrent {
         return at_top_level(transactions, revision, &undo.sql);
     }
-    let wants = if undo.kind == Kind::Ddl { locks::ordered(wants(step)) } else { Vec::new() };
+    let wants = if undo.kind == Kind::Ddl {
+        locks::ordered(wants(step))
+    } else {
+        Vec::new()
+    };
     let mut report = |why: Option<&str>| ledger::set_waiting(step, why);
     locks::with(transactions, &wants, &mut report, &mut || {
         within(revision, || spi::run(&undo.sql, &[])).map(drop)

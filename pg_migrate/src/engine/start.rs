@@ -16,9 +16,7 @@ use serde_json::Value;
 pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<Operation>>)> {
     match &document.body {
         Body::Operations { up, down } => Ok((up.clone(), down.clone())),
-        Body::Script { up, down } => {
-            Ok((section(up)?, down.as_ref().map(section).transpose()?))
-        }
+        Body::Script { up, down } => Ok((section(up)?, down.as_ref().map(section).transpose()?)),
     }
 }
 
@@ -105,13 +103,15 @@ pub fn start(
     if !ledger::lock_revision(&revision.revision)? {
         return Ok(false);
     }
-    let plan = within(revision, || recipe::plan(operations, &Live, &revision.revision))?;
+    let plan = within(revision, || {
+        recipe::plan(operations, &Live, &revision.revision)
+    })?;
     if direction == "up" {
         conflict(&revision.revision, &plan)?;
-        let inverse = serde_json::to_value(&plan.inverse)
-            .map_err(|err| Fault::internal(err.to_string()))?;
-        let touched = serde_json::to_value(&plan.touches)
-            .map_err(|err| Fault::internal(err.to_string()))?;
+        let inverse =
+            serde_json::to_value(&plan.inverse).map_err(|err| Fault::internal(err.to_string()))?;
+        let touched =
+            serde_json::to_value(&plan.touches).map_err(|err| Fault::internal(err.to_string()))?;
         ledger::store_plan(
             &revision.revision,
             &inverse,
@@ -120,7 +120,11 @@ pub fn start(
         )?;
     }
     ledger::insert_steps(&revision.revision, direction, &plan.steps)?;
-    let state = if direction == "up" { State::Expanding } else { State::Downgrading };
+    let state = if direction == "up" {
+        State::Expanding
+    } else {
+        State::Downgrading
+    };
     ledger::set_state(&revision.revision, state)?;
     ledger::event(&Event {
         revision: Some(&revision.revision),
@@ -143,7 +147,9 @@ pub fn expand(
 ) -> Result<()> {
     let steps: Vec<StepRow> = ledger::steps(&revision.revision, direction)?
         .into_iter()
-        .filter(|step| step.phase == Phase::Expand && step.state != "done" && step.state != "skipped")
+        .filter(|step| {
+            step.phase == Phase::Expand && step.state != "done" && step.state != "skipped"
+        })
         .collect();
     run::brief(transactions, revision, &steps)?;
     if direction == "up" {

@@ -35,7 +35,12 @@ pub fn verify(revision: &Revision) -> Result<Vec<Finding>> {
                     subtransaction::attempt(|| spi::first(&step.sql, &[]))
                 })?;
                 findings.push(Finding {
-                    check: step.args.get("message").and_then(Value::as_str).unwrap_or(&step.sql).to_owned(),
+                    check: step
+                        .args
+                        .get("message")
+                        .and_then(Value::as_str)
+                        .unwrap_or(&step.sql)
+                        .to_owned(),
                     found: count.map_or(0, |row| row.count),
                     detail: Some(step.sql.clone()),
                 });
@@ -56,7 +61,9 @@ pub fn verify(revision: &Revision) -> Result<Vec<Finding>> {
         }
     }
     for table in tables {
-        let Some(oid) = within(revision, || catalog::resolve(&table))? else { continue };
+        let Some(oid) = within(revision, || catalog::resolve(&table))? else {
+            continue;
+        };
         let open = catalog::unvalidated(oid)?;
         findings.push(Finding {
             check: format!("constraints of {table} are not validated"),

@@ -95,8 +95,13 @@ pub fn insert_steps(revision: &str, direction: &str, steps: &[Step]) -> Result<(
     })
 }
 
+/// Forgets the steps of a direction and their backfill jobs: what comes next begins anew.
 pub fn clear_steps(revision: &str, direction: &str) -> Result<()> {
     owned(|| {
+        spi::run(
+            "DELETE FROM migrate.backfill WHERE revision = $1 AND direction = $2",
+            &[Arg::Text(revision), Arg::Text(direction)],
+        )?;
         spi::run(
             "DELETE FROM migrate.step WHERE revision = $1 AND direction = $2",
             &[Arg::Text(revision), Arg::Text(direction)],
@@ -118,9 +123,9 @@ pub fn steps(revision: &str, direction: &str) -> Result<Vec<StepRow>> {
 
 /// The first step of the phases up to `phase` that is not done.
 pub fn next_step(revision: &str, direction: &str, phase: Phase) -> Result<Option<StepRow>> {
-    Ok(steps(revision, direction)?.into_iter().find(|step| {
-        step.phase <= phase && !step.is_over()
-    }))
+    Ok(steps(revision, direction)?
+        .into_iter()
+        .find(|step| step.phase <= phase && !step.is_over()))
 }
 
 /// Steps that were done or at least begun, last first.

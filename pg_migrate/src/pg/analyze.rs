@@ -1,7 +1,7 @@
 //! Parse analysis of an expression over a row of a table, without running anything.
 
 use crate::fault::{Fault, Result, state};
-use crate::pg::subtransaction;
+use crate::pg::{parser, subtransaction};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
@@ -176,7 +176,7 @@ unsafe fn length(list: *mut pg_sys::List) -> i32 {
 
 /// The type's OID and typmod; an error that names it if there is no such type.
 fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
-    let text = CString::new(data_type)
+    let text = CString::new(parser::before_collation(data_type).0)
         .map_err(|_| Fault::new(state::SYNTAX, "a type name holds a zero byte"))?;
     let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1i32);
     // SAFETY: the string outlives the call; errors unwind.
@@ -189,11 +189,13 @@ fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
     Ok((oid, typmod))
 }
 
-/// The canonical spelling of a type (`int` → `integer`).
+/// The canonical spelling of a type (`int` → `integer`). A COLLATE clause stays as it is.
 pub fn canonical_type(data_type: &str) -> Result<String> {
     subtransaction::rehearse(|| {
         let (oid, typmod) = resolve_type(data_type)?;
-        Ok(format_type(oid, typmod))
+        let (_, collation) = parser::before_collation(data_type);
+        let gap = if collation.is_empty() { "" } else { " " };
+        Ok(format!("{}{gap}{collation}", format_type(oid, typmod)))
     })
 }
 

@@ -48,10 +48,17 @@ impl Order {
         let task = parts.next()?;
         let task = match task.split_at_checked(1)? {
             ("s", request) => Task::Statement(request.parse().ok()?),
-            ("d", after) => Task::Drive { after: after.to_owned() },
+            ("d", after) => Task::Drive {
+                after: after.to_owned(),
+            },
             _ => return None,
         };
-        Some(Order { database, login, owner, task })
+        Some(Order {
+            database,
+            login,
+            owner,
+            task,
+        })
     }
 }
 
@@ -63,13 +70,25 @@ pub fn launch(request: i64, login: u32, owner: u32) -> Result<Handle> {
 
 /// Has a worker drive the queue once the virtual transaction `after` has ended.
 pub fn launch_driver(after: &str, login: u32, owner: u32) -> Result<Handle> {
-    start(login, owner, Task::Drive { after: after.to_owned() })
+    start(
+        login,
+        owner,
+        Task::Drive {
+            after: after.to_owned(),
+        },
+    )
 }
 
 fn start(login: u32, owner: u32, task: Task) -> Result<Handle> {
     // SAFETY: reads backend-local state.
     let (database, pid) = unsafe { (pg_sys::MyDatabaseId.to_u32(), pg_sys::MyProcPid) };
-    let extra = Order { database, login, owner, task }.encode();
+    let extra = Order {
+        database,
+        login,
+        owner,
+        task,
+    }
+    .encode();
     let started = BackgroundWorkerBuilder::new("pg_migrate worker")
         .set_type("pg_migrate worker")
         .set_library("pg_migrate")
@@ -157,8 +176,18 @@ mod tests {
 
     #[test]
     fn an_order_survives_the_way_to_the_worker() {
-        for task in [Task::Statement(i64::MAX), Task::Drive { after: "117/4294967295".into() }] {
-            let order = Order { database: u32::MAX, login: u32::MAX, owner: u32::MAX, task };
+        for task in [
+            Task::Statement(i64::MAX),
+            Task::Drive {
+                after: "117/4294967295".into(),
+            },
+        ] {
+            let order = Order {
+                database: u32::MAX,
+                login: u32::MAX,
+                owner: u32::MAX,
+                task,
+            };
             let text = order.encode();
             assert!(text.len() < 128);
             assert_eq!(Order::decode(&text), Some(order));

@@ -57,9 +57,20 @@ pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
     .map_err(spi_fault)
 }
 
-/// Runs `SELECT` under the current snapshot without assigning a transaction id (works on a standby).
+/// Whether this transaction, in any of its subtransactions, has written something.
+fn has_written() -> bool {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
+/// Runs `SELECT` without assigning a transaction id to a transaction that has none (works on a
+/// standby). Sees what this transaction has written: in a subtransaction that has not written yet
+/// itself, pgrx's `select` would read with the snapshot of the outermost query, from before.
 /// `sql` must be a query that can stand in a FROM clause.
 pub fn select<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
+    if has_written() {
+        return write(sql, args);
+    }
     let wrapped = format!("SELECT pg_catalog.to_jsonb(q) FROM ({sql}) q");
     let values = Spi::connect(|client| {
         let datums: Vec<_> = args.iter().map(Arg::datum).collect();

@@ -323,7 +323,7 @@ impl Planner<'_> {
         self.settled(&key, &op.column)?;
         let name = ident(&op.column);
         if !table.fresh {
-            let dependents = self.facts.column_dependents(&key, &op.column)?;
+            let dependents = self.dependents(&key, Some(&op.column))?;
             if !dependents.is_empty() {
                 let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();
                 return Err(Fault::new(

@@ -96,8 +96,7 @@ impl Planner<'_> {
                     .definition
                     .as_deref()
                     .map(|text| {
-                        self.facts
-                            .constraint_with_column_renamed(&key, text, column, &physical)
+                        self.constraint_renamed(&key, text, column, &physical)
                     })
                     .transpose()?;
                 *column = physical;
@@ -112,9 +111,7 @@ impl Planner<'_> {
                 .cloned();
             if let Some(found) = renaming {
                 let text = format!("CHECK ({check})");
-                if let Ok(renamed) = self
-                    .facts
-                    .constraint_with_column_renamed(&key, &text, &found.new, &found.old)
+                if let Ok(renamed) = self.constraint_renamed(&key, &text, &found.new, &found.old)
                 {
                     op.definition = Some(renamed);
                 }
@@ -164,7 +161,7 @@ impl Planner<'_> {
     }
 
     /// NOT VALID under a brief lock, then VALIDATE in a transaction of its own.
-    fn not_valid(
+    pub fn not_valid(
         &mut self,
         key: &str,
         op: &CreateConstraint,
@@ -238,7 +235,11 @@ impl Planner<'_> {
                 format!(
                     "({}){}",
                     idents(&op.columns),
-                    if op.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" }
+                    if op.nulls_not_distinct {
+                        " NULLS NOT DISTINCT"
+                    } else {
+                        ""
+                    }
                 ),
                 deferral(op.deferrable, op.initially_deferred).to_owned(),
             ),
@@ -374,7 +375,10 @@ fn index_of(definition: &str) -> (String, String) {
             ')' if !quoted => depth -= 1,
             _ if letter.is_whitespace() && !quoted && depth == 0 => {
                 let deferral = [&["DEFERRABLE"][..], &["NOT", "DEFERRABLE"], &["INITIALLY"]];
-                if deferral.iter().any(|start| words(&rest[at..], start).is_some()) {
+                if deferral
+                    .iter()
+                    .any(|start| words(&rest[at..], start).is_some())
+                {
                     cut = at;
                     break;
                 }
@@ -388,7 +392,10 @@ fn index_of(definition: &str) -> (String, String) {
         Some(at) if !nulls.is_empty() => format!("{}{nulls}{}", &index[..at], &index[at..]),
         _ => format!("{}{nulls}", index.trim_end()),
     };
-    (index.replace(" USING INDEX TABLESPACE ", " TABLESPACE "), tail.trim_end().to_owned())
+    (
+        index.replace(" USING INDEX TABLESPACE ", " TABLESPACE "),
+        tail.trim_end().to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -401,14 +408,22 @@ mod tests {
             ("UNIQUE (a, b)", "(a, b)", ""),
             ("unique(a)", "(a)", ""),
             ("PRIMARY KEY (a) INCLUDE (b)", "(a) INCLUDE (b)", ""),
-            ("UNIQUE NULLS NOT DISTINCT (a) DEFERRABLE", "(a) NULLS NOT DISTINCT", " DEFERRABLE"),
+            (
+                "UNIQUE NULLS NOT DISTINCT (a) DEFERRABLE",
+                "(a) NULLS NOT DISTINCT",
+                " DEFERRABLE",
+            ),
             (
                 "UNIQUE (\"x deferrable\") WITH (fillfactor='70') NOT DEFERRABLE INITIALLY IMMEDIATE",
                 "(\"x deferrable\") WITH (fillfactor='70')",
                 " NOT DEFERRABLE INITIALLY IMMEDIATE",
             ),
         ] {
-            assert_eq!(index_of(definition), (index.to_owned(), tail.to_owned()), "{definition}");
+            assert_eq!(
+                index_of(definition),
+                (index.to_owned(), tail.to_owned()),
+                "{definition}"
+            );
         }
     }
 }

@@ -87,9 +87,12 @@ pub struct Constraint {
 
 /// Something that hangs on a column or a table and does not move by itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Dependent {
     /// As `pg_describe_object` prints it.
     pub what: String,
+    /// Of a view: its name, qualified and quoted.
+    pub relation: Option<String>,
 }
 
 impl Table {
@@ -113,10 +116,12 @@ pub trait Facts {
     /// not listed.
     fn column_dependents(&self, table: &str, column: &str) -> Result<Vec<Dependent>>;
     fn table_dependents(&self, table: &str) -> Result<Vec<Dependent>>;
-    /// The text after `ON table` of an index, as it reads when `from` is called `to`.
+    /// The text after `ON table` of an index, as it reads when `from` is called `to`. `columns`:
+    /// those the table has or will have by then.
     fn index_with_column_renamed(
         &self,
         table: &str,
+        columns: &[Column],
         definition: &str,
         from: &str,
         to: &str,
@@ -125,6 +130,7 @@ pub trait Facts {
     fn constraint_with_column_renamed(
         &self,
         table: &str,
+        columns: &[Column],
         definition: &str,
         from: &str,
         to: &str,

@@ -124,8 +124,7 @@ impl Planner<'_> {
         if self.plan.touches.iter().any(|touch| touch.table == table) {
             return Ok(());
         }
-        self.facts
-            .index_with_column_renamed(table, body, "", "")
+        self.index_renamed(table, body, "", "")
             .map(drop)
     }
 
@@ -136,11 +135,9 @@ impl Planner<'_> {
             if found.table != table {
                 continue;
             }
-            let lasting = self
-                .facts
-                .index_with_column_renamed(table, body, &found.new, &found.old)?;
+            let lasting = self.index_renamed(table, body, &found.new, &found.old)?;
             // It mentions the column if giving that yet another name changes it.
-            let other = self.facts.index_with_column_renamed(
+            let other = self.index_renamed(
                 table,
                 &lasting,
                 &found.old,

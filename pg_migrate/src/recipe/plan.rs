@@ -5,7 +5,7 @@
 use crate::document::model::Operation;
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::recipe::facts::{Column, Facts, Table};
+use crate::recipe::facts::{Column, Dependent, Facts, Table};
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct Planner<'a> {
     pub revision: &'a str,
     tables: BTreeMap<String, Table>,
     pub renamings: Vec<Renaming>,
-    /// Constraints and their indexes that leave at once: their names are free again.
+    /// Relations that leave at once (views, indexes of constraints): their names are free again.
     pub gone: BTreeSet<String>,
     pub plan: Plan,
 }
@@ -178,6 +178,36 @@ impl Planner<'_> {
         let (schema, bare) = self.facts.landing(name)?;
         Ok(self.tables.contains_key(&quote::qualified(&schema, &bare))
             || self.facts.relation_exists(&schema, &bare)?)
+    }
+
+    /// What hangs on a column (on the table: `None`) and will still be there when this operation's
+    /// turn comes.
+    pub fn dependents(&self, key: &str, column: Option<&str>) -> Result<Vec<Dependent>> {
+        let mut found = match column {
+            Some(column) => self.facts.column_dependents(key, column)?,
+            None => self.facts.table_dependents(key)?,
+        };
+        found.retain(|dependent| {
+            dependent
+                .relation
+                .as_ref()
+                .is_none_or(|relation| !self.gone.contains(relation))
+        });
+        Ok(found)
+    }
+
+    /// An index's text after `ON table` as it reads when `from` is called `to`.
+    pub fn index_renamed(&self, key: &str, text: &str, from: &str, to: &str) -> Result<String> {
+        let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
+        self.facts
+            .index_with_column_renamed(key, columns, text, from, to)
+    }
+
+    /// A constraint's definition as it reads when `from` is called `to`.
+    pub fn constraint_renamed(&self, key: &str, text: &str, from: &str, to: &str) -> Result<String> {
+        let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
+        self.facts
+            .constraint_with_column_renamed(key, columns, text, from, to)
     }
 
     /// A column of a table, or an error with the nearest name.

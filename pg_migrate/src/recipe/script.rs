@@ -80,7 +80,12 @@ fn written(statement: &Statement) -> Vec<Operation> {
         }),
         _ => None,
     };
+    let drops = match &statement.node {
+        Node::Drop(drop) if drop.kind == DropKind::View => drop.names.iter().map(sql).collect(),
+        _ => Vec::new(),
+    };
     vec![Operation::Sql(Sql {
+        drops,
         up: statement.text.clone(),
         no_transaction: !statement.transactional,
         creates,
@@ -139,7 +144,7 @@ fn drop_of(drop: &Drop, immediately: bool) -> Result<Option<Vec<Operation>>> {
         return Err(no_cascade(match drop.kind {
             DropKind::Table => "DROP TABLE",
             DropKind::Index => "DROP INDEX",
-            DropKind::Other => "DROP",
+            DropKind::View | DropKind::Other => "DROP",
         }));
     }
     let each = |make: &dyn Fn(String) -> Operation| {
@@ -159,7 +164,7 @@ fn drop_of(drop: &Drop, immediately: bool) -> Result<Option<Vec<Operation>>> {
                 if_exists: drop.if_exists,
             })
         }),
-        DropKind::Other => None,
+        DropKind::View | DropKind::Other => None,
     })
 }
 
@@ -182,9 +187,10 @@ fn create_index(index: &Index) -> Option<Vec<Operation>> {
 }
 
 /// An update that may be done in batches, and again over rows that moved meanwhile. One that
-/// reads what it writes (`n = n + 1`) would count twice, and stays one statement.
+/// reads what it writes (`n = n + 1`) would count twice; one that takes the clock without a
+/// condition on what it writes would never be done: they stay one statement.
 fn backfill(update: &Update) -> Option<Vec<Operation>> {
-    if !update.plain || update.reads_own || update.table.only {
+    if !update.plain || update.once || update.table.only {
         return None;
     }
     let set: Map<String, Value> = update

@@ -129,8 +129,7 @@ impl Planner<'_> {
             }
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
             let body =
-                self.facts
-                    .index_with_column_renamed(&key, &index.definition, &op.from, &op.to)?;
+                self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
             helpers.push(name.clone());
             self.push(helper_build(
                 &key,
@@ -241,12 +240,18 @@ impl Planner<'_> {
         let Some(up) = &op.up else { return Ok(()) };
         self.facts.expression(key, up, Some(&column.data_type))?;
         let name = ident(&column.name);
+        // 'fill': here a null is never what a writer wants, unlike in a column that is new.
         self.push(
             ddl(
                 Phase::Expand,
                 key,
                 Lock::ShareRowExclusive,
-                sync_trigger(key, "", &column.name, Some(up), None),
+                format!(
+                    "SELECT migrate.sync_column_trigger({}, '', {}, {}, NULL, 'fill')",
+                    literal(key),
+                    literal(&column.name),
+                    literal(up)
+                ),
             )
             .undo(drop_sync_trigger(key, "", &column.name)),
         );
@@ -398,7 +403,7 @@ impl Planner<'_> {
             json!({ "old": column.name, "new": shadow }),
         ));
         let swap = self.carry_over(key, table, column, &shadow)?;
-        if column.not_null {
+        if op.nullable.map_or(column.not_null, |nullable| !nullable) {
             self.not_null_steps(Phase::Migrate, key, &shadow)?;
         }
         let agree = format!(
@@ -450,6 +455,7 @@ impl Planner<'_> {
             up: Some(down_over_new),
             down: Some(up),
             default: op.default.as_ref().map(|_| column.default.clone()),
+            nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
             ..AlterColumn::default()
         }));
         self.touch(key, &column.name);
@@ -458,15 +464,15 @@ impl Planner<'_> {
             up: None,
             down: None,
             default: None,
+            // NOT NULL is for the new column, and done.
+            nullable: op.nullable.filter(|nullable| *nullable),
             ..op.clone()
         };
         self.simple_changes(&rest, key, column)
     }
 
     fn refuse_dependents(&self, key: &str, table: &Table, column: &Column) -> Result<()> {
-        let mut blocking: Vec<String> = self
-            .facts
-            .column_dependents(key, &column.name)?
+        let mut blocking: Vec<String> = self.dependents(key, Some(&column.name))?
             .into_iter()
             .map(|dependent| dependent.what)
             .collect();
@@ -515,7 +521,7 @@ impl Planner<'_> {
             .collect();
         for index in &indexes {
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
-            let body = self.facts.index_with_column_renamed(
+            let body = self.index_renamed(
                 key,
                 &index.definition,
                 &column.name,
@@ -585,7 +591,7 @@ impl Planner<'_> {
                 let is = format!("FOREIGN KEY ({})", crate::recipe::quote::idents(&columns));
                 constraint.definition.replacen(&was, &is, 1)
             } else {
-                self.facts.constraint_with_column_renamed(
+                self.constraint_renamed(
                     key,
                     &constraint.definition,
                     &column.name,

@@ -5,6 +5,7 @@ use crate::document::model::{
     Sql, TableConstraint, TableReferences,
 };
 use crate::fault::{Fault, Result, state};
+use crate::recipe::constraint::clause_of;
 use crate::recipe::facts::{self, Table};
 use crate::recipe::plan::{Planner, concurrent, ddl, unlocked};
 use crate::recipe::quote::{ident, idents, literal, qualified};
@@ -274,7 +275,7 @@ impl Planner<'_> {
         }
         let (key, table) = self.table(&op.name)?;
         if !table.fresh {
-            let dependents = self.facts.table_dependents(&key)?;
+            let dependents = self.dependents(&key, None)?;
             if !dependents.is_empty() {
                 let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();
                 return Err(Fault::new(
@@ -295,11 +296,18 @@ impl Planner<'_> {
             )
             .warn("destroys the table's data for good")
         } else {
+            // Its foreign keys leave when it is set aside: see the engine.
+            let operations = table
+                .constraints
+                .iter()
+                .filter(|constraint| constraint.kind == "f")
+                .map(|constraint| Operation::CreateConstraint(clause_of(&key, constraint)))
+                .collect();
             self.plan.inverse.push(Operation::Restore(Restore {
                 table: key.clone(),
                 column: None,
                 attributes: Vec::new(),
-                operations: Vec::new(),
+                operations,
                 fill: None,
             }));
             ddl(
@@ -373,6 +381,11 @@ impl Planner<'_> {
                 )
                 .undo(set_aside_table(&op.table, self.revision)),
             );
+            for operation in &op.operations {
+                if let Operation::CreateConstraint(constraint) = operation {
+                    self.not_valid(&op.table, constraint, None)?;
+                }
+            }
             return Ok(());
         };
         self.restore_column(op, column)
@@ -399,6 +412,10 @@ impl Planner<'_> {
         } else {
             unlocked(phase, &op.up)
         };
+        for name in &op.drops {
+            let (schema, name) = self.facts.landing(name)?;
+            self.gone.insert(qualified(&schema, &name));
+        }
         let invents = op.creates.as_ref();
         let down = match (&op.down, invents) {
             (Some(down), _) => Some(down.clone()),
@@ -430,8 +447,15 @@ impl Planner<'_> {
         match down {
             Some(down) => {
                 step = step.undo(down.clone());
+                let drops = match &op.creates {
+                    Some(made) if made.kind.ends_with("view") && op.down.is_none() => {
+                        vec![made.name.clone()]
+                    }
+                    _ => Vec::new(),
+                };
                 self.plan.inverse.push(Operation::Sql(Sql {
                     up: down,
+                    drops,
                     ..Sql::default()
                 }));
             }

@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(trigger_name("a", "b"), "~~pg_migrate_sync_a~b");
         assert_ne!(trigger_name("a_b", "c"), trigger_name("a", "b_c"));
         assert_ne!(trigger_name("a~b", "c"), trigger_name("a", "b~c"));
-        assert!(trigger_name("", "b") > "~pg_migrate_touch_zzz".to_owned());
+        assert!(trigger_name("", "b").as_str() > "~pg_migrate_touch_zzz");
     }
 
     #[test]

@@ -15,7 +15,9 @@ use std::time::Duration;
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pg_migrate_worker_main(_arg: pg_sys::Datum) {
-    let Some(order) = background::report_for_duty() else { return };
+    let Some(order) = background::report_for_duty() else {
+        return;
+    };
     if let Err(fault) = work(&order) {
         error::warning(fault);
     }
@@ -24,9 +26,16 @@ pub extern "C-unwind" fn pg_migrate_worker_main(_arg: pg_sys::Datum) {
 fn work(order: &Order) -> Result<()> {
     portal::transaction(|| {
         if identity::current() != order.owner {
-            spi::run(&format!("SET ROLE {}", ident(&identity::role_name(order.owner))), &[])?;
+            spi::run(
+                &format!("SET ROLE {}", ident(&identity::role_name(order.owner))),
+                &[],
+            )?;
         }
-        for setting in ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"] {
+        for setting in [
+            "lock_timeout",
+            "statement_timeout",
+            "idle_in_transaction_session_timeout",
+        ] {
             // A long build is not a statement that has gone wrong, and a lock timeout would leave
             // an invalid index behind.
             set(setting, "0")?;

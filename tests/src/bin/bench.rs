@@ -15,7 +15,10 @@ struct Measure {
 }
 
 fn main() {
-    let rows: i64 = std::env::var("BENCH_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let rows: i64 = std::env::var("BENCH_ROWS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1_000_000);
     let cluster = Cluster::with(&[
         ("shared_buffers", "512MB"),
         ("max_wal_size", "8GB"),
@@ -23,13 +26,19 @@ fn main() {
         ("autovacuum", "off"),
     ]);
     println!("backfill of {rows} rows of about 150 bytes with 3 indexes (ratios to one UPDATE)\n");
-    let methods: [(&'static str, fn(&mut Client)); 3] =
-        [("one UPDATE", one_update), ("keyset, 10,000 rows a batch", keyset), ("pg_migrate", ours)];
+    let methods: [(&'static str, fn(&mut Client)); 3] = [
+        ("one UPDATE", one_update),
+        ("keyset, 10,000 rows a batch", keyset),
+        ("pg_migrate", ours),
+    ];
     let measured: Vec<Measure> = methods
         .into_iter()
         .map(|(name, method)| measure(&cluster.database(), rows, name, method))
         .collect();
-    println!("{:<28} {:>8} {:>7} {:>10} {:>7} {:>7} {:>6}", "method", "seconds", "speed", "WAL B/row", "ratio", "heap", "HOT");
+    println!(
+        "{:<28} {:>8} {:>7} {:>10} {:>7} {:>7} {:>6}",
+        "method", "seconds", "speed", "WAL B/row", "ratio", "heap", "HOT"
+    );
     for m in &measured {
         println!(
             "{:<28} {:>8.1} {:>6.2}x {:>10.0} {:>6.2}x {:>6.2}x {:>5.0}%",
@@ -62,16 +71,31 @@ fn prepare(db: &Db, rows: i64) -> Client {
 
 fn measure(db: &Db, rows: i64, name: &'static str, method: fn(&mut Client)) -> Measure {
     let mut client = prepare(db, rows);
-    let number = |client: &mut Client, sql: &str| -> f64 { client.query_one(sql, &[]).unwrap().get(0) };
+    let number =
+        |client: &mut Client, sql: &str| -> f64 { client.query_one(sql, &[]).unwrap().get(0) };
     let heap = number(&mut client, "SELECT pg_relation_size('t')::float8");
-    let wal = number(&mut client, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8");
+    let wal = number(
+        &mut client,
+        "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8",
+    );
     let begun = Instant::now();
     method(&mut client);
     let time = begun.elapsed();
-    let wal = number(&mut client, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8") - wal;
-    let wrong: i64 = client.query_one("SELECT count(*) FROM t WHERE email IS DISTINCT FROM username", &[]).unwrap().get(0);
+    let wal = number(
+        &mut client,
+        "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8",
+    ) - wal;
+    let wrong: i64 = client
+        .query_one(
+            "SELECT count(*) FROM t WHERE email IS DISTINCT FROM username",
+            &[],
+        )
+        .unwrap()
+        .get(0);
     assert_eq!(wrong, 0, "{name} left {wrong} rows unfilled");
-    client.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
+    client
+        .batch_execute("SELECT pg_stat_force_next_flush()")
+        .unwrap();
     let hot = number(
         &mut client,
         "SELECT coalesce(100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0), 0)::float8 FROM pg_stat_user_tables WHERE relname = 't'",
@@ -79,11 +103,19 @@ fn measure(db: &Db, rows: i64, name: &'static str, method: fn(&mut Client)) -> M
     let heap = number(&mut client, "SELECT pg_relation_size('t')::float8") / heap;
     #[allow(clippy::cast_precision_loss)]
     let wal = wal / rows as f64;
-    Measure { name, time, wal, heap, hot }
+    Measure {
+        name,
+        time,
+        wal,
+        heap,
+        hot,
+    }
 }
 
 fn one_update(client: &mut Client) {
-    client.batch_execute("UPDATE t SET email = username").unwrap();
+    client
+        .batch_execute("UPDATE t SET email = username")
+        .unwrap();
 }
 
 fn keyset(client: &mut Client) {
@@ -106,10 +138,15 @@ fn keyset(client: &mut Client) {
 
 fn ours(client: &mut Client) {
     let job: i64 = client
-        .query_one("SELECT migrate.backfill('t', '{\"email\": \"username\"}'::jsonb, 'email IS NULL')", &[])
+        .query_one(
+            "SELECT migrate.backfill('t', '{\"email\": \"username\"}'::jsonb, 'email IS NULL')",
+            &[],
+        )
         .unwrap()
         .get(0);
-    client.batch_execute(&format!("CALL migrate.run_backfill({job})")).unwrap();
+    client
+        .batch_execute(&format!("CALL migrate.run_backfill({job})"))
+        .unwrap();
 }
 
 /// Per-row cost of the sync trigger on INSERT and UPDATE beside plpgsql ones.
@@ -133,9 +170,18 @@ fn triggers(db: &Db) {
         .unwrap();
     let variants = [
         ("no trigger", ""),
-        ("pg_migrate", "SELECT migrate.sync_column_trigger('s', 'a', 'b')"),
-        ("plpgsql, one way", "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION plain()"),
-        ("plpgsql, two ways", "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION both()"),
+        (
+            "pg_migrate",
+            "SELECT migrate.sync_column_trigger('s', 'a', 'b')",
+        ),
+        (
+            "plpgsql, one way",
+            "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION plain()",
+        ),
+        (
+            "plpgsql, two ways",
+            "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION both()",
+        ),
     ];
     println!("\nsync trigger: time added to each row, in microseconds (best of 3)\n");
     println!("{:<20} {:>8} {:>8}", "trigger", "INSERT", "UPDATE");
@@ -159,9 +205,17 @@ fn triggers(db: &Db) {
         let each = |time: f64| time * 1e6 / f64::from(ROWS);
         if number == 0 {
             bare = best;
-            println!("{name:<20} {:>8.2} {:>8.2}  (the statement itself)", each(best.0), each(best.1));
+            println!(
+                "{name:<20} {:>8.2} {:>8.2}  (the statement itself)",
+                each(best.0),
+                each(best.1)
+            );
         } else {
-            println!("{name:<20} {:>8.2} {:>8.2}", each(best.0 - bare.0), each(best.1 - bare.1));
+            println!(
+                "{name:<20} {:>8.2} {:>8.2}",
+                each(best.0 - bare.0),
+                each(best.1 - bare.1)
+            );
         }
     }
 }
@@ -169,7 +223,9 @@ fn triggers(db: &Db) {
 /// A whole rename beside the same by hand.
 fn builds(db: &Db, rows: i64) {
     let mut client = prepare(db, rows);
-    client.batch_execute("ALTER TABLE t DROP COLUMN email").unwrap();
+    client
+        .batch_execute("ALTER TABLE t DROP COLUMN email")
+        .unwrap();
     client
         .batch_execute("SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t RENAME COLUMN username TO email;')")
         .unwrap();

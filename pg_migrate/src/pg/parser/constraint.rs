@@ -95,7 +95,7 @@ fn constraint(node: &pg_sys::Constraint, cut: &Cut, body: &Range<usize>) -> Opti
         ConstraintKind::Check => {
             let open = cut.parenthesis(body)?;
             made.expression = Some(cut.text(&cut.inside(open)?)?.to_owned());
-            for mut parts in raw::column_references(node.raw_expr).unwrap_or_default() {
+            for mut parts in raw::mentions(node.raw_expr).unwrap_or_default().columns {
                 made.columns.extend(parts.pop());
             }
             made.columns.sort_unstable();

@@ -100,3 +100,11 @@ pub fn scan(script: &str) -> Vec<Token> {
     // SAFETY: a setting, read in the backend's one thread.
     tokens(script, unsafe { pgrx::pg_sys::standard_conforming_strings })
 }
+
+/// A type as a column definition has it, cut in two before its COLLATE clause.
+pub fn before_collation(data_type: &str) -> (&str, &str) {
+    scan(data_type)
+        .iter()
+        .find(|token| token.depth == 0 && token.word(data_type, "collate"))
+        .map_or((data_type, ""), |token| data_type.split_at(token.start))
+}

@@ -10,6 +10,7 @@ mod table;
 mod token;
 pub mod tree;
 
+pub use cut::before_collation;
 pub use tree::Statement;
 
 use crate::fault::{Fault, Result, state};
@@ -182,8 +183,8 @@ fn explain(fault: Fault, position: c_int, sql: &str, first_line: usize) -> Fault
         .detail(detail)
         .hint("Take the line out: the server runs the script, and knows SQL only.");
     }
-    if copies_inline(&sql[..offset]) {
-        return copy_from_stdin().detail(detail);
+    if let Some(copy) = inline_copy(&sql[..offset]) {
+        return copy_from_stdin().detail(place(sql, copy, first_line));
     }
     fault.detail(detail)
 }
@@ -197,19 +198,19 @@ pub fn copy_from_stdin() -> Fault {
     .hint("Write the rows as INSERT … VALUES, or load them outside the migration.")
 }
 
-/// Whether the script so far holds a `COPY … FROM STDIN` statement.
-fn copies_inline(sql: &str) -> bool {
+/// Where the script so far has a `COPY … FROM STDIN`, whose data no parser can read.
+fn inline_copy(sql: &str) -> Option<usize> {
     let tokens = scan(sql);
     tokens
         .split(|token| token.is(b';') && token.depth == 0)
-        .any(|statement| {
+        .filter(|statement| {
             statement
-                .first()
-                .is_some_and(|token| token.word(sql, "copy"))
-                && statement
-                    .windows(2)
-                    .any(|two| two[0].word(sql, "from") && two[1].word(sql, "stdin"))
+                .windows(2)
+                .any(|two| two[0].word(sql, "from") && two[1].word(sql, "stdin"))
         })
+        .filter_map(|statement| statement.first())
+        .find(|first| first.word(sql, "copy"))
+        .map(|first| first.start)
 }
 
 /// `Line 3, column 8:` with the line and a caret under the column.

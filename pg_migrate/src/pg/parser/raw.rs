@@ -32,7 +32,7 @@ tagged! {
     DiscardStmt T_DiscardStmt, DropStmt T_DropStmt, FuncCall T_FuncCall, IndexElem T_IndexElem,
     IndexStmt T_IndexStmt, List T_List, MinMaxExpr T_MinMaxExpr, PartitionCmd T_PartitionCmd,
     RawStmt T_RawStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
-    RuleStmt T_RuleStmt, SelectStmt T_SelectStmt, String T_String,
+    RuleStmt T_RuleStmt, SQLValueFunction T_SQLValueFunction, SelectStmt T_SelectStmt, String T_String,
     TransactionStmt T_TransactionStmt, TypeCast T_TypeCast, UpdateStmt T_UpdateStmt,
     VacuumStmt T_VacuumStmt, ViewStmt T_ViewStmt,
 }
@@ -88,10 +88,18 @@ pub fn strings(list: *const pg_sys::List) -> Vec<String> {
         .collect()
 }
 
-/// The columns that an expression mentions, each as the parts of its name, also inside queries.
+/// What an expression mentions, also inside queries.
+#[derive(Default)]
+pub struct Mentions {
+    /// Each as the parts of its name.
+    pub columns: Vec<Vec<String>>,
+    /// Without their schemas; `now` stands for `CURRENT_TIMESTAMP` and its kin.
+    pub functions: Vec<String>,
+}
+
 /// `None`: it is nested too deeply to tell.
-pub fn column_references(expression: *mut Node) -> Option<Vec<Vec<String>>> {
-    let mut found: Vec<Vec<String>> = Vec::new();
+pub fn mentions(expression: *mut Node) -> Option<Mentions> {
+    let mut found = Mentions::default();
     let target: *mut c_void = (&raw mut found).cast();
     let whole = PgTryBuilder::new(AssertUnwindSafe(|| {
         // SAFETY: the walker only reads the tree; `found` outlives the call.
@@ -105,18 +113,27 @@ pub fn column_references(expression: *mut Node) -> Option<Vec<Vec<String>>> {
 }
 
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn collect(node: *mut Node, found: *mut c_void) -> bool {
+unsafe extern "C-unwind" fn collect(node: *mut Node, target: *mut c_void) -> bool {
     if node.is_null() {
         return false;
     }
+    // SAFETY: the value of `mentions`; no other reference to it lives while this runs.
+    let found = unsafe { &mut *target.cast::<Mentions>() };
     if let Some(reference) = cast::<pg_sys::ColumnRef>(node) {
-        // SAFETY: the vector of `column_references`.
-        let found = unsafe { &mut *found.cast::<Vec<Vec<String>>>() };
-        found.push(strings(reference.fields));
+        found.columns.push(strings(reference.fields));
+        return false;
+    }
+    if let Some(call) = cast::<pg_sys::FuncCall>(node) {
+        found.functions.extend(strings(call.funcname).pop());
+    }
+    if let Some(value) = cast::<pg_sys::SQLValueFunction>(node) {
+        if value.op <= pg_sys::SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP_N {
+            found.functions.push("now".to_owned());
+        }
         return false;
     }
     // SAFETY: a raw expression; the callback has the walker's signature.
-    unsafe { pg_sys::raw_expression_tree_walker(node, Some(collect), found) }
+    unsafe { pg_sys::raw_expression_tree_walker(node, Some(collect), target) }
 }
 
 /// What PostgreSQL calls the column of an index on this expression (`FigureIndexColname`);

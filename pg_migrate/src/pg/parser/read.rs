@@ -107,6 +107,7 @@ fn drop_of(stmt: &pg_sys::DropStmt) -> Option<Drop> {
     let kind = match stmt.removeType {
         ObjectType::OBJECT_TABLE => DropKind::Table,
         ObjectType::OBJECT_INDEX => DropKind::Index,
+        ObjectType::OBJECT_VIEW | ObjectType::OBJECT_MATVIEW => DropKind::View,
         _ => DropKind::Other,
     };
     let names = match kind {
@@ -141,6 +142,26 @@ fn rename(stmt: &pg_sys::RenameStmt) -> Option<Node> {
         _ => None,
     }
 }
+
+/// Functions of PostgreSQL and of its common extensions that give another value in another
+/// transaction. Those of users are for the planner, which has the catalog.
+const CHANGING: [&str; 15] = [
+    "clock_timestamp",
+    "currval",
+    "gen_random_bytes",
+    "gen_random_uuid",
+    "nextval",
+    "now",
+    "pg_current_xact_id",
+    "random",
+    "statement_timestamp",
+    "timeofday",
+    "transaction_timestamp",
+    "txid_current",
+    "uuid_generate_v1",
+    "uuid_generate_v4",
+    "uuidv7",
+];
 
 fn update(stmt: &pg_sys::UpdateStmt, cut: &Cut) -> Option<Update> {
     let table = relation(stmt.relation, false)?;
@@ -191,22 +212,31 @@ fn update(stmt: &pg_sys::UpdateStmt, cut: &Cut) -> Option<Update> {
         let value = cut.text(&(chunk.start + 2..chunk.end))?.to_owned();
         found.set.push((text(target.name)?, value));
     }
+    let assigns = |parts: &Vec<String>| {
+        // `other.column` is another table's; what a bare name means only the catalog knows.
+        let own = match parts.as_slice() {
+            [.., table, _] => *table == found.table.name.name,
+            _ => true,
+        };
+        let assigned = |column| found.set.iter().any(|(name, _)| name == column);
+        own && parts.last().is_some_and(assigned)
+    };
+    let Some(condition) = raw::mentions(stmt.whereClause) else {
+        return Some(found);
+    };
+    let tells_done = condition.columns.iter().any(assigns);
+    let mut once = false;
     for target in &targets {
-        let Some(references) = raw::column_references(target.val) else {
+        let Some(value) = raw::mentions(target.val) else {
             return Some(found);
         };
-        for parts in references {
-            // `other.column` is another table's; what a bare name means only the catalog knows.
-            let own = match parts.as_slice() {
-                [.., table, _] => *table == found.table.name.name,
-                _ => true,
-            };
-            let assigned = parts
-                .last()
-                .is_some_and(|column| found.set.iter().any(|(name, _)| name == column));
-            found.reads_own |= own && assigned;
-        }
+        let changes = value
+            .functions
+            .iter()
+            .any(|name| CHANGING.contains(&name.as_str()));
+        once |= value.columns.iter().any(assigns) || (changes && !tells_done);
     }
+    found.once = once;
     if to < cut.len() {
         found.predicate = Some(cut.text(&(to + 1..cut.len()))?.to_owned());
     }

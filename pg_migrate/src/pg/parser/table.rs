@@ -161,7 +161,9 @@ fn column_clause(
         Kind::CONSTR_NULL => {}
         Kind::CONSTR_NOTNULL => {
             column.not_null = true;
-            column.more |= node.is_no_inherit;
+            // From PostgreSQL 18 on its name lasts.
+            let named = cfg!(feature = "pg18") && !node.conname.is_null();
+            column.more |= node.is_no_inherit || named;
         }
         Kind::CONSTR_DEFAULT => {
             column.default = Some(cut.text(&(body.start + 1..body.end))?.into())

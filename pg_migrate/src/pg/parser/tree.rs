@@ -205,13 +205,14 @@ pub struct References {
 pub enum DropKind {
     Table,
     Index,
+    View,
     Other,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drop {
     pub kind: DropKind,
-    /// Of tables and indexes.
+    /// Of tables, indexes and views.
     pub names: Vec<Name>,
     pub if_exists: bool,
     pub cascade: bool,
@@ -225,6 +226,7 @@ pub struct Update {
     pub predicate: Option<String>,
     /// Nothing but plain assignments to columns and a condition over the row.
     pub plain: bool,
-    /// An expression reads a column that is assigned: doing it twice is not doing it once.
-    pub reads_own: bool,
+    /// Doing it twice is not doing it once: an expression reads a column that is assigned, or gives
+    /// another value each time while the condition does not tell which rows are done.
+    pub once: bool,
 }

@@ -279,16 +279,13 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
             initially_deferred: added.initially_deferred,
         }));
     }
-    let (kind, index) = match added.kind {
-        ConstraintKind::Check => ("check", false),
-        ConstraintKind::Unique => ("unique", true),
-        ConstraintKind::PrimaryKey => ("primary_key", true),
-        ConstraintKind::ForeignKey => ("foreign_key", false),
-        ConstraintKind::Exclude => ("exclude", false),
+    let kind = match added.kind {
+        ConstraintKind::Check => "check",
+        ConstraintKind::Unique => "unique",
+        ConstraintKind::PrimaryKey => "primary_key",
+        ConstraintKind::ForeignKey => "foreign_key",
+        ConstraintKind::Exclude => "exclude",
     };
-    if added.more && index {
-        return Err(needs_index(&added.definition));
-    }
     let whole = added.more || added.kind == ConstraintKind::Exclude;
     let columns = match added.kind {
         ConstraintKind::Check => Vec::new(),
@@ -306,18 +303,6 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
         initially_deferred: added.initially_deferred,
         definition: whole.then(|| added.definition.clone()),
     }))
-}
-
-/// The recipe builds the index from the key's columns alone.
-fn needs_index(definition: &str) -> Fault {
-    Fault::new(
-        state::FEATURE_NOT_SUPPORTED,
-        "a unique constraint with INCLUDE, WITH or TABLESPACE has no online recipe",
-    )
-    .detail(format!("It is: {definition}"))
-    .hint(
-        "Write CREATE UNIQUE INDEX with these clauses, then ALTER TABLE … ADD CONSTRAINT … USING INDEX; or put -- migrate:as-written before the statement.",
-    )
 }
 
 fn is_serial(data_type: &str) -> bool {

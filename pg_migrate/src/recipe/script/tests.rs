@@ -216,9 +216,9 @@ fn an_update_that_may_be_repeated_is_a_backfill() {
         made(Node::Update(update.clone())),
         json!([{ "backfill": { "table": "t", "set": { "a": "b * 100" }, "where": "a IS NULL" } }])
     );
-    update.reads_own = true;
+    update.once = true;
     assert_eq!(made(Node::Update(update.clone())), as_written());
-    update.reads_own = false;
+    update.once = false;
     update.plain = false;
     assert_eq!(made(Node::Update(update)), as_written());
 }
