@@ -59,7 +59,7 @@ CREATE TABLE migrate.backfill (
     revision        text REFERENCES migrate.revision ON DELETE CASCADE,
     direction       text,
     step            int,
-    relation        oid NOT NULL,
+    relation        regclass NOT NULL, -- a dump carries its name, not its number
     relation_name   text NOT NULL,     -- for display and for errors once the table is gone
     assignments     jsonb NOT NULL,    -- {"column": "expression", …}
     predicate       text,              -- as given; null: derived from the assignments
@@ -95,7 +95,7 @@ CREATE TABLE migrate.backfill_range (
     range           bigint GENERATED ALWAYS AS IDENTITY,
     -- scan: blocks to fill; verify: one look at the whole table; stale: of a heap file that is gone.
     kind            text NOT NULL DEFAULT 'scan' CHECK (kind IN ('scan','verify','stale')),
-    relation        oid NOT NULL,
+    relation        regclass NOT NULL,
     filenode        oid NOT NULL,      -- the heap file the block numbers speak of
     first_block     bigint NOT NULL,
     next_block      bigint NOT NULL,
@@ -118,7 +118,7 @@ CREATE INDEX backfill_range_open ON migrate.backfill_range (job, range) WHERE NO
 -- Rows that a backfill could not fill: their expression or a constraint failed.
 CREATE TABLE migrate.quarantine (
     job             bigint NOT NULL REFERENCES migrate.backfill ON DELETE CASCADE,
-    relation        oid NOT NULL,
+    relation        regclass NOT NULL,
     relation_name   text NOT NULL,
     tid             tid NOT NULL,
     key             jsonb,             -- the primary key's values, where there is one

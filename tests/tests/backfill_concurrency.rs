@@ -1,8 +1,8 @@
-//! Backfill jobs among writers, lockers, rewrites, killed sessions and each other. Each test stands
+//! Backfill jobs among writers, lockers, killed sessions and each other. Each test stands
 //! for a way to lose or repeat a row.
 
 use pg_migrate_tests::{Cluster, Db, cluster};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -215,145 +215,6 @@ fn a_write_under_way_is_never_overwritten() {
     );
 }
 
-/// Rows move behind the cursor, and no trigger fills them: only the look at the end finds them.
-#[test]
-fn without_a_trigger_passes_repeat_until_nothing_is_left() {
-    let db = cluster().database();
-    table(&db);
-    db.run("DELETE FROM t WHERE id <= 5000");
-    db.run("VACUUM t");
-    let id = copy(&db, 1);
-    while db.one::<i64>("SELECT count(b) FROM t") < 1000 {
-        db.run("SELECT migrate.backfill_batch()");
-    }
-    // The new versions go where the room is: to the front.
-    db.run("UPDATE t SET pad = pad || 'y', id = id + 100000 WHERE id BETWEEN 15001 AND 15200");
-    let moved = "SELECT count(*) FROM t WHERE id > 100000 AND (ctid::text::point)[0] < (SELECT next_block FROM migrate.backfill_range WHERE range = 1)";
-    assert!(db.one::<i64>(moved) > 100, "the rows did not move");
-    finish(&db, id);
-    assert_eq!(unfilled(&db), 0);
-    assert!(db.one::<i32>("SELECT pass FROM migrate.progress") > 1);
-}
-
-#[test]
-fn a_verification_leaves_out_what_is_quarantined() {
-    let db = cluster().database();
-    table(&db);
-    db.run("UPDATE t SET n = 1; UPDATE t SET n = 0 WHERE id = 10; ALTER TABLE t ADD m int");
-    let id = db.one::<i64>("SELECT migrate.backfill('t', 'm = 10 / n')");
-    finish(&db, id);
-    assert_eq!(
-        db.rows("SELECT state, pass, quarantined FROM migrate.progress"),
-        [["done", "1", "1"]]
-    );
-    assert_eq!(
-        db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"),
-        ROWS - 1
-    );
-}
-
-/// VACUUM FULL, CLUSTER and their like put every row elsewhere.
-#[test]
-fn a_rewrite_in_the_middle_begins_the_table_again() {
-    for rewrite in ["VACUUM FULL t", "CLUSTER t USING t_desc"] {
-        let db = cluster().database();
-        table(&db);
-        db.run("CREATE INDEX t_desc ON t (id DESC); DELETE FROM t WHERE id % 10 = 0;");
-        keep_in_sync(&db);
-        let id = copy(&db, 3);
-        while db.one::<i64>("SELECT count(b) FROM t") < ROWS / 2 {
-            db.run("SELECT migrate.backfill_batch()");
-        }
-        db.run(rewrite);
-        finish(&db, id);
-        assert_eq!(unfilled(&db), 0, "{rewrite}");
-        assert!(db.one::<bool>("SELECT bool_or(kind = 'stale') AND NOT bool_or(kind = 'verify') FROM migrate.backfill_range"));
-    }
-}
-
-/// This one gives every row a new version as well.
-#[test]
-fn a_rewrite_by_alter_table_begins_the_table_again() {
-    let db = cluster().database();
-    table(&db);
-    let id = count_up(&db, 5);
-    while db.one::<i64>("SELECT count(ok) FROM t") < ROWS / 2 {
-        db.run("SELECT migrate.backfill_batch()");
-    }
-    db.run("DELETE FROM t WHERE id % 10 = 0; ALTER TABLE t ALTER n TYPE bigint");
-    finish(&db, id);
-    assert_eq!(
-        db.one::<i64>("SELECT count(*) FROM t WHERE n = 1 AND ok"),
-        ROWS / 10 * 9
-    );
-}
-
-#[test]
-fn rewrites_and_truncation_while_several_work() {
-    let db = cluster().database();
-    table(&db);
-    keep_in_sync(&db);
-    let id = copy(&db, 3);
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let callers: Vec<_> = (0..3).map(|_| scope.spawn(|| finish(&db, id))).collect();
-        scope.spawn(|| {
-            for _ in 0..5 {
-                if !done.load(Ordering::Relaxed) {
-                    db.run("VACUUM FULL t");
-                }
-            }
-        });
-        for caller in callers {
-            caller.join().unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    assert_eq!(unfilled(&db), 0);
-    let id = db.one::<i64>("SELECT migrate.backfill('t', 'pad = upper(a)')");
-    db.run(&format!("SELECT migrate.backfill_batch({id})"));
-    db.run("TRUNCATE t; INSERT INTO t (id, a) SELECT i, 'w' || i FROM generate_series(1, 500) i");
-    finish(&db, id);
-    assert_eq!(
-        db.one::<i64>("SELECT count(*) FROM t WHERE pad = upper(a) AND b = a"),
-        500
-    );
-}
-
-/// Writers that know nothing of the new column; after the last of them a pass settles all.
-#[test]
-fn writers_all_along_without_a_trigger() {
-    let db = cluster().database();
-    table(&db);
-    let id = db.one::<i64>("SELECT migrate.backfill('t', 'b = a', NULL, 10)");
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for writer in 0..3 {
-            let (db, stop) = (&db, &stop);
-            scope.spawn(move || {
-                let mut client = db.connect();
-                let mut turn = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    turn += 1;
-                    let key = (turn * 7919 + writer) % 20_000 + 1;
-                    let sql = format!(
-                        "UPDATE t SET a = 'w{writer}-{turn}', pad = pad || 'z' WHERE id = {key}"
-                    );
-                    client.batch_execute(&sql).unwrap();
-                }
-            });
-        }
-        let mut batches = 0;
-        while batches < 60 {
-            db.run("SELECT migrate.backfill_batch()");
-            batches += 1;
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    finish(&db, id);
-    assert_eq!(unfilled(&db), 0);
-}
-
 #[test]
 fn a_batch_reads_no_more_than_its_blocks() {
     let db = cluster().database();
@@ -394,6 +255,38 @@ fn rows_can_be_referred_to_while_a_batch_holds_them() {
     );
     db.run("SET lock_timeout = '200ms'; INSERT INTO child SELECT generate_series(1, 10)");
     batch.batch_execute("COMMIT").unwrap();
+}
+
+/// Locks that come with a row: here of the row it refers to.
+#[test]
+fn locks_beside_the_row_do_not_hold_a_batch_up() {
+    let db = cluster().database();
+    table(&db);
+    db.run(
+        "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (0), (1);
+            ALTER TABLE t ADD p int REFERENCES parent",
+    );
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'p = (id > 9000)::int', 'p IS NULL', 50)");
+    let mut locker = db.connect();
+    locker
+        .batch_execute("BEGIN; SELECT FROM parent WHERE id = 1 FOR UPDATE")
+        .unwrap();
+    for _ in 0..12 {
+        let begun = Instant::now();
+        db.run(&format!("SELECT migrate.backfill_batch({id})"));
+        assert!(
+            begun.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE p = 1"), 0);
+    locker.batch_execute("ROLLBACK").unwrap();
+    finish(&db, id);
+    assert_eq!(
+        db.rows("SELECT p, count(*) FROM t GROUP BY 1 ORDER BY 1"),
+        [["0", "9000"], ["1", "11000"]]
+    );
 }
 
 #[test]

@@ -17,7 +17,9 @@ use std::collections::HashSet;
 const WINDOW_WAIT: &str = "10ms";
 /// Longest wait for a lock that rows already locked by us need besides (a referenced row, a unique
 /// value that somebody is inserting).
-const ROW_WAIT: &str = "100ms";
+const ROW_WAIT: &str = "20ms";
+/// After so many waits in vain a batch leaves the rest of the rows in question for later.
+const MOST_WAITS: u32 = 20;
 /// More rows than this that cannot be filled are a mistake in the expression, not bad rows.
 const MOST_QUARANTINED: i64 = 1000;
 
@@ -30,6 +32,7 @@ pub struct Filler<'a> {
     set: String,
     /// What FOR … locks a row as strongly as the UPDATE will.
     strength: &'static str,
+    waits: u32,
     pub rows: i64,
     /// Blocks with rows that others have locked.
     pub skipped: Blocks,
@@ -64,6 +67,7 @@ impl<'a> Filler<'a> {
             alias: &table.alias,
             set: set_list(quoted.iter().map(|(column, text)| (column.as_str(), *text))),
             strength: if key { "UPDATE" } else { "NO KEY UPDATE" },
+            waits: 0,
             rows: 0,
             skipped: Blocks::default(),
         }
@@ -119,12 +123,16 @@ impl<'a> Filler<'a> {
         if !is_conflict(&fault) && !is_about_a_row(&fault) {
             return Err(fault);
         }
-        match tids {
-            [tid] if is_conflict(&fault) => {
-                let block = block_of(tid).unwrap_or(0);
-                self.skipped.add(block, block + 1);
-                Ok(())
+        if is_conflict(&fault) {
+            self.waits += 1;
+            if tids.len() == 1 || self.waits > MOST_WAITS {
+                for block in tids.iter().filter_map(|tid| block_of(tid)) {
+                    self.skipped.add(block, block + 1);
+                }
+                return Ok(());
             }
+        }
+        match tids {
             [tid] => self.quarantine(tid, &fault),
             many => {
                 let (left, right) = many.split_at(many.len() / 2);

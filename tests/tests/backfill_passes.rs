@@ -1,0 +1,190 @@
+//! Rows that move: rewrites of the table in the middle of a job, and writers without a trigger.
+
+use pg_migrate_tests::{Db, cluster};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+const ROWS: i64 = 20_000;
+
+fn table(db: &Db) {
+    db.run(&format!(
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, n int NOT NULL DEFAULT 0, ok boolean, pad text);
+         INSERT INTO t (id, a, pad) SELECT i, 'v' || i, repeat('x', 100) FROM generate_series(1, {ROWS}) i;"
+    ));
+    db.run("VACUUM ANALYZE t");
+}
+
+/// A trigger that fills `b` from `a` whatever is written. With it a job visits each row once.
+fn keep_in_sync(db: &Db) {
+    db.run("SELECT migrate.sync_column_trigger('t', 'a', 'b')");
+}
+
+fn copy(db: &Db, target_ms: i32) -> i64 {
+    db.one(&format!(
+        "SELECT migrate.backfill('t', 'b = a', 'b IS NULL AND a IS NOT NULL', {target_ms})"
+    ))
+}
+
+/// A job that would show any row done twice or not at all.
+fn count_up(db: &Db, target_ms: i32) -> i64 {
+    db.one(&format!(
+        "SELECT migrate.backfill('t', 'n = n + 1, ok = true', 'ok IS NULL', {target_ms})"
+    ))
+}
+
+#[track_caller]
+fn counted_once(db: &Db) {
+    let wrong = db.rows("SELECT n, ok, count(*) FROM t WHERE n <> 1 OR ok IS NULL GROUP BY 1, 2");
+    assert!(wrong.is_empty(), "n, ok, rows: {wrong:?}");
+    assert_eq!(
+        db.rows("SELECT state, rows_updated FROM migrate.progress"),
+        [["done".to_owned(), ROWS.to_string()]]
+    );
+}
+
+fn unfilled(db: &Db) -> i64 {
+    db.one("SELECT count(*) FROM t WHERE b IS DISTINCT FROM a")
+}
+
+fn finish(db: &Db, job: i64) {
+    db.run(&format!("CALL migrate.run_backfill({job})"));
+}
+
+/// Rows move behind the cursor, and no trigger fills them: only the look at the end finds them.
+#[test]
+fn without_a_trigger_passes_repeat_until_nothing_is_left() {
+    let db = cluster().database();
+    table(&db);
+    db.run("DELETE FROM t WHERE id <= 5000");
+    db.run("VACUUM t");
+    let id = copy(&db, 1);
+    while db.one::<i64>("SELECT count(b) FROM t") < 1000 {
+        db.run("SELECT migrate.backfill_batch()");
+    }
+    // The new versions go where the room is: to the front.
+    db.run("UPDATE t SET pad = pad || 'y', id = id + 100000 WHERE id BETWEEN 15001 AND 15200");
+    let moved = "SELECT count(*) FROM t WHERE id > 100000 AND (ctid::text::point)[0] < (SELECT next_block FROM migrate.backfill_range WHERE range = 1)";
+    assert!(db.one::<i64>(moved) > 100, "the rows did not move");
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+    assert!(db.one::<i32>("SELECT pass FROM migrate.progress") > 1);
+}
+
+#[test]
+fn a_verification_leaves_out_what_is_quarantined() {
+    let db = cluster().database();
+    table(&db);
+    db.run("UPDATE t SET n = 1; UPDATE t SET n = 0 WHERE id = 10; ALTER TABLE t ADD m int");
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'm = 10 / n')");
+    finish(&db, id);
+    assert_eq!(
+        db.rows("SELECT state, pass, quarantined FROM migrate.progress"),
+        [["done", "1", "1"]]
+    );
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"),
+        ROWS - 1
+    );
+}
+
+/// VACUUM FULL, CLUSTER and their like put every row elsewhere.
+#[test]
+fn a_rewrite_in_the_middle_begins_the_table_again() {
+    for rewrite in ["VACUUM FULL t", "CLUSTER t USING t_desc"] {
+        let db = cluster().database();
+        table(&db);
+        db.run("CREATE INDEX t_desc ON t (id DESC); DELETE FROM t WHERE id % 10 = 0;");
+        keep_in_sync(&db);
+        let id = copy(&db, 3);
+        while db.one::<i64>("SELECT count(b) FROM t") < ROWS / 2 {
+            db.run("SELECT migrate.backfill_batch()");
+        }
+        db.run(rewrite);
+        finish(&db, id);
+        assert_eq!(unfilled(&db), 0, "{rewrite}");
+        assert!(db.one::<bool>("SELECT bool_or(kind = 'stale') AND NOT bool_or(kind = 'verify') FROM migrate.backfill_range"));
+    }
+}
+
+/// This one gives every row a new version as well.
+#[test]
+fn a_rewrite_by_alter_table_begins_the_table_again() {
+    let db = cluster().database();
+    table(&db);
+    let id = count_up(&db, 5);
+    while db.one::<i64>("SELECT count(ok) FROM t") < ROWS / 2 {
+        db.run("SELECT migrate.backfill_batch()");
+    }
+    db.run("DELETE FROM t WHERE id % 10 = 0; ALTER TABLE t ALTER n TYPE bigint");
+    finish(&db, id);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE n = 1 AND ok"),
+        ROWS / 10 * 9
+    );
+}
+
+#[test]
+fn rewrites_and_truncation_while_several_work() {
+    let db = cluster().database();
+    table(&db);
+    keep_in_sync(&db);
+    let id = copy(&db, 3);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..3).map(|_| scope.spawn(|| finish(&db, id))).collect();
+        scope.spawn(|| {
+            for _ in 0..5 {
+                if !done.load(Ordering::Relaxed) {
+                    db.run("VACUUM FULL t");
+                }
+            }
+        });
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(unfilled(&db), 0);
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'pad = upper(a)')");
+    db.run(&format!("SELECT migrate.backfill_batch({id})"));
+    db.run("TRUNCATE t; INSERT INTO t (id, a) SELECT i, 'w' || i FROM generate_series(1, 500) i");
+    finish(&db, id);
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE pad = upper(a) AND b = a"),
+        500
+    );
+}
+
+/// Writers that know nothing of the new column; after the last of them a pass settles all.
+#[test]
+fn writers_all_along_without_a_trigger() {
+    let db = cluster().database();
+    table(&db);
+    let id = db.one::<i64>("SELECT migrate.backfill('t', 'b = a', NULL, 10)");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for writer in 0..3 {
+            let (db, stop) = (&db, &stop);
+            scope.spawn(move || {
+                let mut client = db.connect();
+                let mut turn = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    turn += 1;
+                    let key = (turn * 7919 + writer) % 20_000 + 1;
+                    let sql = format!(
+                        "UPDATE t SET a = 'w{writer}-{turn}', pad = pad || 'z' WHERE id = {key}"
+                    );
+                    client.batch_execute(&sql).unwrap();
+                }
+            });
+        }
+        let mut batches = 0;
+        while batches < 60 {
+            db.run("SELECT migrate.backfill_batch()");
+            batches += 1;
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+}
