@@ -99,13 +99,15 @@ fn a_driver_that_waits_for_a_lock_holds_none() {
     thread::scope(|scope| {
         let contract = scope.spawn(move || {
             let mut client = db.connect();
-            client.batch_execute("SET migrate.lock_timeout = '100ms'").unwrap();
+            client
+                .batch_execute("SET migrate.lock_timeout = '100ms'; SET migrate.lock_deadline = 60")
+                .unwrap();
             client.batch_execute("CALL migrate.contract('1')").unwrap();
         });
         db.wait_for(
             "the driver says whom it waits for",
             30,
-            "SELECT waiting LIKE 'waiting for a lock on public.t: pid %' FROM migrate.status",
+            "SELECT coalesce(waiting, '') LIKE 'waiting for a lock on public.t: pid %' FROM migrate.status",
         );
         let held = db.rows(
             "SELECT l.mode FROM pg_locks l JOIN pg_stat_activity a USING (pid)

@@ -39,13 +39,14 @@ impl Blocker {
 /// `exclusive`: a plain reader is in the way too.
 pub fn blockers(relations: &[u32], exclusive: bool) -> Result<Vec<Blocker>> {
     spi::select(
-        "SELECT nullif(l.pid, 0) AS pid, l.mode, \
+        "SELECT l.pid, l.mode, \
                 (pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start))::text AS age, \
                 a.state, pg_catalog.left(a.query, 120) AS query, p.gid \
          FROM pg_catalog.pg_locks l \
          LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         LEFT JOIN pg_catalog.pg_prepared_xacts p \
-                ON coalesce(l.pid, 0) = 0 AND l.virtualtransaction LIKE '%/' || p.transaction::text \
+         LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL \
+               AND x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' \
+         LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid \
          WHERE l.locktype = 'relation' AND l.granted \
            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
            AND l.relation::int8 = ANY ($1) \
