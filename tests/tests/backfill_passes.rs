@@ -32,16 +32,6 @@ fn count_up(db: &Db, target_ms: i32) -> i64 {
     ))
 }
 
-#[track_caller]
-fn counted_once(db: &Db) {
-    let wrong = db.rows("SELECT n, ok, count(*) FROM t WHERE n <> 1 OR ok IS NULL GROUP BY 1, 2");
-    assert!(wrong.is_empty(), "n, ok, rows: {wrong:?}");
-    assert_eq!(
-        db.rows("SELECT state, rows_updated FROM migrate.progress"),
-        [["done".to_owned(), ROWS.to_string()]]
-    );
-}
-
 fn unfilled(db: &Db) -> i64 {
     db.one("SELECT count(*) FROM t WHERE b IS DISTINCT FROM a")
 }

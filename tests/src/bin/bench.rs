@@ -14,6 +14,8 @@ struct Measure {
     hot: f64,
 }
 
+type Method = fn(&mut Client);
+
 fn main() {
     let rows: i64 = std::env::var("BENCH_ROWS")
         .ok()
@@ -26,7 +28,7 @@ fn main() {
         ("autovacuum", "off"),
     ]);
     println!("backfill of {rows} rows of about 150 bytes with 3 indexes (ratios to one UPDATE)\n");
-    let methods: [(&'static str, fn(&mut Client)); 3] = [
+    let methods: [(&'static str, Method); 3] = [
         ("one UPDATE", one_update),
         ("keyset, 10,000 rows a batch", keyset),
         ("pg_migrate", ours),
@@ -69,7 +71,7 @@ fn prepare(db: &Db, rows: i64) -> Client {
     client
 }
 
-fn measure(db: &Db, rows: i64, name: &'static str, method: fn(&mut Client)) -> Measure {
+fn measure(db: &Db, rows: i64, name: &'static str, method: Method) -> Measure {
     let mut client = prepare(db, rows);
     let number =
         |client: &mut Client, sql: &str| -> f64 { client.query_one(sql, &[]).unwrap().get(0) };
