@@ -33,7 +33,7 @@ mod revision;
 mod step;
 mod worker;
 
-pub use aside::{Aside, aside_of, asides_before, forget_aside, remember_aside};
+pub use aside::{aside_of, asides_before, forget_aside, remember_aside};
 pub use backfill::{
     Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
     lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, unfilled,
@@ -51,6 +51,4 @@ pub use step::{
     StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step,
     steps, steps_done,
 };
-pub use worker::{
-    WorkerRow, finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker,
-};
+pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

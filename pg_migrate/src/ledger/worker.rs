@@ -8,18 +8,14 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub struct WorkerRow {
     pub worker: i64,
-    pub kind: String,
     pub sql: Option<String>,
-    pub owner: u32,
-    pub login: u32,
     pub search_path: String,
     pub state: String,
     pub pid: Option<i32>,
     pub error: Option<Fault>,
 }
 
-const COLUMNS: &str =
-    "worker, kind, sql, owner::int8 AS owner, login::int8 AS login, search_path, state, pid, error";
+const COLUMNS: &str = "worker, sql, search_path, state, pid, error";
 
 /// Files a request; the worker that is started for it reads it by the number given back.
 pub fn insert_worker(

@@ -8,8 +8,6 @@ use std::ffi::{CStr, CString};
 /// What parse analysis says of an expression.
 #[derive(Debug, Clone)]
 pub struct Expression {
-    /// Its type as `format_type` prints it; `None` for an untyped literal.
-    pub data_type: Option<String>,
     /// It calls a volatile function: each evaluation may give another value.
     pub volatile: bool,
     /// The columns of the row it reads, also from within subqueries; a whole-row reference is "*".
@@ -95,14 +93,9 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
         };
         if let Some(target) = target {
             let (oid, _) = resolve_type(target)?;
-            let mut from = source;
-            let mut to = oid;
-            if !pg_sys::can_coerce_type(
-                1,
-                &mut from,
-                &mut to,
-                pg_sys::CoercionContext::COERCION_ASSIGNMENT,
-            ) {
+            let (from, to) = (source, oid);
+            if !pg_sys::can_coerce_type(1, &from, &to, pg_sys::CoercionContext::COERCION_ASSIGNMENT)
+            {
                 return Err(Fault::new(
                     state::DATATYPE_MISMATCH,
                     format!(
@@ -114,8 +107,6 @@ fn analyse(sql: &str, target: Option<&str>) -> Result<Expression> {
             }
         }
         Ok(Expression {
-            data_type: (source != pg_sys::UNKNOWNOID && source != pg_sys::TEXTOID)
-                .then(|| format_type(source, -1)),
             volatile: pg_sys::contain_volatile_functions(query.cast()),
             columns: columns(query),
         })

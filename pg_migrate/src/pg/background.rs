@@ -150,7 +150,7 @@ impl Drop for Handle {
 
 /// In a new worker: takes its order, lets signals in and connects.
 pub fn report_for_duty() -> Option<Order> {
-    let order = Order::decode(&BackgroundWorker::get_extra())?;
+    let order = Order::decode(BackgroundWorker::get_extra())?;
     // SAFETY: once, at the start of the worker's main function. `die` makes a termination request
     // an error at the next safe point; SIGINT stays PostgreSQL's own cancel handler.
     unsafe {

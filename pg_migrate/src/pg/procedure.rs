@@ -40,12 +40,6 @@ impl NonAtomic {
         // SAFETY: the connection is non-atomic and no nested SPI connection is open.
         unsafe { pg_sys::SPI_commit() };
     }
-
-    /// Rolls back, and begins the next transaction.
-    pub fn rollback(&mut self) {
-        // SAFETY: as for `commit`.
-        unsafe { pg_sys::SPI_rollback() };
-    }
 }
 
 impl Drop for NonAtomic {

@@ -5,7 +5,7 @@ use crate::document::model::{
     AddColumn, AddForeignKey, AlterColumn, Check, Column, ColumnOf, CreateConstraint, DropColumn,
     DropConstraint, Generated, Identity, Operation, References, Sql, TableReferences,
 };
-use crate::fault::{Fault, Result, state};
+use crate::fault::Result;
 use crate::pg::parser::tree::{
     self, AlterTable, Command, CommandKind, Constraint, ConstraintKind, CreateTable, Name,
     Statement,
