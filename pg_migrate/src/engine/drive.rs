@@ -93,7 +93,11 @@ pub fn upgrade(
             limit,
         },
     )?;
-    drive_loose(transactions, limit)
+    drive_loose(transactions, limit)?;
+    for revision in &path {
+        register::announce(revision)?;
+    }
+    Ok(())
 }
 
 /// Backfills that belong to no migration.
