@@ -132,6 +132,31 @@ fn safe_rename() {
 }
 
 #[test]
+fn a_contract_that_would_lose_something_is_refused() {
+    let db = users(200);
+    apply(&db, RENAME);
+    db.run("CALL migrate.upgrade()");
+    // A write that went past the trigger.
+    db.run("ALTER TABLE users DISABLE TRIGGER ALL; UPDATE users SET email = 'lost' WHERE id = 7; ALTER TABLE users ENABLE TRIGGER ALL");
+    db.run("ALTER TABLE users ENABLE ALWAYS TRIGGER \"~~pg_migrate_sync_username~email\"");
+    let before = fingerprint(&db);
+    assert_eq!(
+        db.rows("SELECT found FROM migrate.verify('1') WHERE found > 0"),
+        [["1"]]
+    );
+    let failure = db.error("CALL migrate.contract('1')");
+    assert!(failure.message.contains("1 rows of public.users"), "{failure}");
+    same(&before, &fingerprint(&db));
+    assert_eq!(db.rows("SELECT state FROM migrate.status"), [["expanded"]]);
+    db.run("UPDATE users SET username = 'found' WHERE id = 7; CREATE INDEX mine ON users (email)");
+    let failure = db.error("CALL migrate.contract('1')");
+    assert!(failure.message.contains("objects made meanwhile"), "{failure}");
+    db.run("DROP INDEX mine");
+    db.run("CALL migrate.contract('1')");
+    assert_eq!(db.rows("SELECT email FROM users WHERE id = 7"), [["found"]]);
+}
+
+#[test]
 fn a_rename_is_taken_back_before_contract() {
     let db = users(5000);
     let before = fingerprint(&db);
