@@ -27,20 +27,28 @@ pub fn named_or_read(text: &str) -> Result<Document> {
     let trimmed = text.trim();
     let word = !trimmed.is_empty()
         && !trimmed.contains(|c: char| c.is_whitespace() || c == ';' || c == '{');
-    let read = |text: &str, revision: Option<String>| {
+    let read = |text: &str, revision: Option<String>, down_revision: Option<Vec<String>>| {
         document::parse_with(
             text,
             &Defaults {
                 revision,
-                down_revision: None,
+                down_revision,
             },
         )
     };
     if word {
         let row = register::find(trimmed)?;
-        return read(&row.document, Some(row.revision));
+        return read(&row.document, Some(row.revision), None);
     }
-    read(text, None).or_else(|fault| read(text, Some("draft".to_owned())).map_err(|_| fault))
+    // A draft comes after everything that is there.
+    read(text, None, None).or_else(|fault| {
+        let heads = register::graph()?
+            .heads()
+            .iter()
+            .map(|node| node.revision.clone())
+            .collect();
+        read(text, Some("draft".to_owned()), Some(heads)).map_err(|_| fault)
+    })
 }
 
 /// What is left to do: the recorded steps of a migration that was begun, else a plan made now.

@@ -4,8 +4,7 @@ use crate::document::model::{CreateIndex, DropIndex, IndexColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::plan::{Planner, concurrent, unlocked};
 use crate::recipe::quote::{ident, qualified};
-use crate::recipe::step::{Kind, Phase};
-use crate::recipe::table::drop_index_concurrently;
+use crate::recipe::step::{Kind, Phase, Step};
 
 fn key(column: &IndexColumn) -> String {
     let mut sql = ident(&column.column);
@@ -42,6 +41,16 @@ pub fn definition(op: &CreateIndex) -> String {
         sql.push_str(&format!(" WHERE {predicate}"));
     }
     sql
+}
+
+/// A concurrent drop.
+pub fn drop_index_concurrently(phase: Phase, table: &str, index: &str) -> Step {
+    concurrent(
+        phase,
+        table,
+        None,
+        format!("DROP INDEX CONCURRENTLY {index}"),
+    )
 }
 
 impl Planner<'_> {

@@ -14,5 +14,6 @@ mod shadow;
 pub mod step;
 mod table;
 mod types;
+mod written;
 
 pub use plan::{Plan, Touch, plan};

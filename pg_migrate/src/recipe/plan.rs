@@ -2,14 +2,17 @@
 //! earlier operations of the same migration will have changed, and collects steps, the way back
 //! and the columns touched. One file per family of operations adds methods to it.
 
+mod build;
+
+pub use build::{concurrent, ddl, unlocked, validate, verify};
+
 use crate::document::model::Operation;
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Column, Dependent, Facts, Table};
 use crate::recipe::quote;
-use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
+use crate::recipe::step::{Kind, Phase, Step};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A column whose shape a migration changes.
@@ -325,102 +328,5 @@ impl Planner<'_> {
             }
         }
         Err(Fault::internal(format!("no free name like {base}{suffix}")))
-    }
-}
-
-/// A brief-lock step.
-pub fn ddl(phase: Phase, relation: &str, lock: Lock, sql: impl Into<String>) -> Step {
-    Step {
-        phase,
-        kind: Kind::Ddl,
-        sql: sql.into(),
-        relation: Some(relation.to_owned()),
-        lock: Some(lock),
-        rewrites: false,
-        scans: false,
-        warning: None,
-        undo: Vec::new(),
-        args: json!({}),
-    }
-}
-
-/// A step on something nobody else can see yet.
-pub fn unlocked(phase: Phase, sql: impl Into<String>) -> Step {
-    Step {
-        relation: None,
-        lock: None,
-        ..ddl(phase, "", Lock::AccessShare, sql)
-    }
-}
-
-/// A long scan that lets reads and writes through.
-pub fn validate(phase: Phase, relation: &str, sql: impl Into<String>) -> Step {
-    Step {
-        kind: Kind::Validate,
-        scans: true,
-        ..ddl(phase, relation, Lock::ShareUpdateExclusive, sql)
-    }
-}
-
-/// A statement that runs outside a transaction, in a worker. `index`: what it builds (qualified).
-pub fn concurrent(
-    phase: Phase,
-    relation: &str,
-    index: Option<&str>,
-    sql: impl Into<String>,
-) -> Step {
-    Step {
-        kind: Kind::Concurrent,
-        scans: index.is_some(),
-        args: index.map_or_else(|| json!({}), |index| json!({ "index": index })),
-        ..ddl(phase, relation, Lock::ShareUpdateExclusive, sql)
-    }
-}
-
-/// A query whose one number must be zero; `message` says what a non-zero one means.
-pub fn verify(relation: &str, sql: impl Into<String>, message: &str) -> Step {
-    Step {
-        kind: Kind::Verify,
-        scans: true,
-        args: json!({ "message": message }),
-        ..ddl(Phase::Contract, relation, Lock::AccessShare, sql)
-    }
-}
-
-impl Step {
-    #[must_use]
-    pub fn undo(mut self, sql: impl Into<String>) -> Step {
-        self.undo.push(Undo {
-            kind: Kind::Ddl,
-            sql: sql.into(),
-        });
-        self
-    }
-
-    #[must_use]
-    pub fn undo_as(mut self, kind: Kind, sql: impl Into<String>) -> Step {
-        self.undo.push(Undo {
-            kind,
-            sql: sql.into(),
-        });
-        self
-    }
-
-    #[must_use]
-    pub fn warn(mut self, warning: impl Into<String>) -> Step {
-        self.warning = Some(warning.into());
-        self
-    }
-
-    /// Another table the step locks, with the mode's words.
-    #[must_use]
-    pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
-        if let Value::Object(args) = &mut self.args {
-            args.insert(
-                "also_locks".into(),
-                json!({ "relation": relation, "lock": lock }),
-            );
-        }
-        self
     }
 }

@@ -1,0 +1,129 @@
+//! Operations on tables, and the columns and constraints of a new one.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTable {
+    pub name: String,
+    pub columns: Vec<Column>,
+    #[serde(default)]
+    pub constraints: Vec<TableConstraint>,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// pgroll: columns are NOT NULL unless said otherwise.
+    #[serde(default)]
+    pub nullable: bool,
+    #[serde(default)]
+    pub pk: bool,
+    #[serde(default)]
+    pub unique: bool,
+    /// An SQL expression; a string constant carries its own quotes.
+    #[serde(default)]
+    pub default: Option<String>,
+    #[serde(default)]
+    pub check: Option<Check>,
+    #[serde(default)]
+    pub references: Option<References>,
+    #[serde(default)]
+    pub generated: Option<Generated>,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    pub name: String,
+    pub constraint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct References {
+    pub name: String,
+    pub table: String,
+    pub column: String,
+    /// `NO ACTION`, `RESTRICT`, `CASCADE`, `SET NULL`, `SET DEFAULT`.
+    #[serde(default)]
+    pub on_delete: Option<String>,
+    #[serde(default)]
+    pub on_update: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generated {
+    #[serde(default)]
+    pub expression: Option<String>,
+    #[serde(default)]
+    pub identity: Option<Identity>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// `ALWAYS` or `BY DEFAULT`.
+    #[serde(default)]
+    pub user_specified_values: Option<String>,
+    #[serde(default)]
+    pub sequence_options: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableConstraint {
+    pub name: String,
+    /// `unique`, `check`, `primary_key`, `foreign_key`, `exclude`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub columns: Vec<String>,
+    #[serde(default)]
+    pub check: Option<String>,
+    #[serde(default)]
+    pub references: Option<TableReferences>,
+    #[serde(default)]
+    pub nulls_not_distinct: bool,
+    #[serde(default)]
+    pub deferrable: bool,
+    #[serde(default)]
+    pub initially_deferred: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableReferences {
+    pub table: String,
+    pub columns: Vec<String>,
+    #[serde(default)]
+    pub on_delete: Option<String>,
+    #[serde(default)]
+    pub on_update: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropTable {
+    pub name: String,
+    /// Ours: drop for good instead of setting aside.
+    #[serde(default)]
+    pub immediately: bool,
+    #[serde(default)]
+    pub if_exists: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameTable {
+    pub from: String,
+    pub to: String,
+}

@@ -1,0 +1,237 @@
+//! drop_column, which sets the column aside, and the restore that brings it back.
+
+use super::{drop_sync_trigger, sync_backfill, sync_trigger};
+use crate::document::model::{ColumnOf, CreateIndex, DropColumn, Operation, Restore};
+use crate::fault::{Fault, Result, state};
+use crate::recipe::constraint::clause_of;
+use crate::recipe::facts;
+use crate::recipe::index::drop_index_concurrently;
+use crate::recipe::plan::{Planner, ddl};
+use crate::recipe::quote::{ident, literal};
+use crate::recipe::step::{Lock, Phase};
+
+impl Planner<'_> {
+    pub fn drop_column(&mut self, op: &DropColumn) -> Result<()> {
+        let (key, table) = self.table(&op.table)?;
+        if op.if_exists && table.column(&op.column).is_none() && !table.fresh {
+            return Ok(());
+        }
+        let column = self.column(&key, &table, &op.column)?;
+        self.settled(&key, &op.column)?;
+        let name = ident(&op.column);
+        if !table.fresh {
+            let dependents = self.dependents(&key, Some(&op.column))?;
+            if !dependents.is_empty() {
+                let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();
+                return Err(Fault::new(
+                    state::DEPENDENT_OBJECTS,
+                    format!("column \"{}\" of {key} cannot be dropped because other objects depend on it", op.column),
+                )
+                .detail(list.join("; "))
+                .hint("Drop or change them first, in this migration or an earlier one; nothing is dropped by CASCADE."));
+            }
+        }
+        let mut contract = Vec::new();
+        if let Some(down) = &op.down {
+            self.facts.expression(&key, down, Some(&column.data_type))?;
+            self.push(
+                ddl(
+                    Phase::Expand,
+                    &key,
+                    Lock::ShareRowExclusive,
+                    sync_trigger(&key, "", &op.column, Some(down), None),
+                )
+                .undo(drop_sync_trigger(&key, "", &op.column)),
+            );
+            contract.push(drop_sync_trigger(&key, "", &op.column));
+        } else if column.not_null && column.default.is_none() && column.identity.is_none() {
+            // The new application no longer gives a value.
+            let step = ddl(
+                Phase::Expand,
+                &key,
+                Lock::AccessExclusive,
+                format!("ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL"),
+            );
+            self.push(
+                step.undo(format!("ALTER TABLE {key} ALTER COLUMN {name} SET NOT NULL"))
+                    .warn("rows written meanwhile without the column hold null: give down to keep NOT NULL restorable"),
+            );
+        }
+        let indexes: Vec<_> = table
+            .indexes
+            .iter()
+            .filter(|index| index.columns.contains(&op.column) && index.constraint.is_none())
+            .cloned()
+            .collect();
+        for index in &indexes {
+            self.push(drop_index_concurrently(
+                Phase::Contract,
+                &key,
+                &crate::recipe::quote::qualified(&table.schema, &index.name),
+            ));
+        }
+        let constraints: Vec<_> = table
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.columns.contains(&op.column))
+            .cloned()
+            .collect();
+        for constraint in &constraints {
+            contract.push(format!(
+                "ALTER TABLE {key} DROP CONSTRAINT {}",
+                ident(&constraint.name)
+            ));
+        }
+        if op.immediately {
+            self.irreversible(format!(
+                "column \"{}\" of {key} is dropped for good",
+                op.column
+            ));
+            contract.push(format!("ALTER TABLE {key} DROP COLUMN {name}"));
+        } else {
+            contract.push(format!(
+                "SELECT migrate.set_aside_column({}, {}, {})",
+                literal(&key),
+                literal(&op.column),
+                literal(self.revision)
+            ));
+            self.plan.inverse.push(Operation::Restore(restoration(
+                &key,
+                &column,
+                op.down.clone(),
+                &indexes,
+                &constraints,
+            )));
+        }
+        for sql in contract {
+            let mut step = ddl(Phase::Contract, &key, Lock::AccessExclusive, sql);
+            if step.sql.contains("set_aside_column") {
+                step = step.warn("hides the column and its data; restorable until migrate.purge");
+            } else if step.sql.contains("DROP COLUMN") {
+                step = step.warn("destroys the column's data for good");
+            }
+            for target in constraints.iter().filter_map(|c| c.references.as_deref()) {
+                step = step.also_locks(target, Lock::AccessExclusive);
+            }
+            self.push(step);
+        }
+        self.touch(&key, &op.column);
+        Ok(())
+    }
+
+    pub fn restore_column(&mut self, op: &Restore, column: &str) -> Result<()> {
+        let (key, _) = self.table(&op.table)?;
+        let name = ident(column);
+        let undo = format!(
+            "SELECT migrate.set_aside_column({}, {}, {})",
+            literal(&key),
+            literal(column),
+            literal(self.revision)
+        );
+        self.push(
+            ddl(
+                Phase::Expand,
+                &key,
+                Lock::AccessExclusive,
+                format!(
+                    "SELECT migrate.restore_column({}, {})",
+                    literal(&key),
+                    literal(column)
+                ),
+            )
+            .undo(undo),
+        );
+        for sql in &op.attributes {
+            self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql));
+        }
+        self.change(&key, |table| {
+            table.columns.push(facts::Column {
+                name: column.to_owned(),
+                ..facts::Column::default()
+            });
+        });
+        if let Some(fill) = &op.fill {
+            self.push(
+                ddl(
+                    Phase::Expand,
+                    &key,
+                    Lock::ShareRowExclusive,
+                    sync_trigger(&key, "", column, Some(fill), None),
+                )
+                .undo(drop_sync_trigger(&key, "", column)),
+            );
+            self.push(sync_backfill(
+                &key,
+                "",
+                column,
+                fill,
+                &format!("{name} IS NULL"),
+            ));
+        }
+        for operation in &op.operations {
+            match operation {
+                Operation::CreateIndex(index) => self.create_index(index)?,
+                Operation::SetNotNull(column) => self.set_not_null(column)?,
+                Operation::CreateConstraint(constraint) => self.constraint_steps(constraint)?,
+                Operation::Sql(sql) => self.sql(sql)?,
+                other => {
+                    return Err(Fault::invalid(format!(
+                        "restore cannot carry {}",
+                        other.kind()
+                    )));
+                }
+            }
+        }
+        if op.fill.is_some() {
+            self.push(ddl(
+                Phase::Contract,
+                &key,
+                Lock::AccessExclusive,
+                drop_sync_trigger(&key, "", column),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn restoration(
+    key: &str,
+    column: &facts::Column,
+    fill: Option<String>,
+    indexes: &[facts::Index],
+    constraints: &[facts::Constraint],
+) -> Restore {
+    let name = ident(&column.name);
+    let mut attributes = Vec::new();
+    if let Some(default) = &column.default {
+        attributes.push(format!(
+            "ALTER TABLE {key} ALTER COLUMN {name} SET DEFAULT {default}"
+        ));
+    }
+    let mut operations: Vec<Operation> = Vec::new();
+    if column.not_null && column.identity.is_none() {
+        operations.push(Operation::SetNotNull(ColumnOf {
+            table: key.to_owned(),
+            column: column.name.clone(),
+        }));
+    }
+    for index in indexes {
+        operations.push(Operation::CreateIndex(CreateIndex {
+            name: index.name.clone(),
+            table: key.to_owned(),
+            unique: index.unique,
+            definition: Some(index.definition.clone()),
+            ..CreateIndex::default()
+        }));
+    }
+    for constraint in constraints {
+        operations.push(Operation::CreateConstraint(clause_of(key, constraint)));
+    }
+    Restore {
+        table: key.to_owned(),
+        column: Some(column.name.clone()),
+        attributes,
+        operations,
+        fill,
+    }
+}

@@ -1,0 +1,126 @@
+//! What a type change carries from the old column to the new one.
+
+use super::helper_build;
+use crate::document::model::CreateConstraint;
+use crate::fault::Result;
+use crate::recipe::facts::{Column, Constraint, Index, Table};
+use crate::recipe::plan::Planner;
+use crate::recipe::quote::{ident, idents, name_with_suffix, qualified};
+use crate::recipe::table::deferral;
+
+/// Statements that swap the copies in.
+#[derive(Default)]
+pub struct Swap {
+    /// Before the old column leaves.
+    pub before: Vec<String>,
+    /// After the new one has its name.
+    pub after: Vec<String>,
+}
+
+impl Planner<'_> {
+    /// Copies of the indexes and constraints of `column` on `shadow`, and the statements that swap
+    /// them in before the old column leaves and after the new one has its name.
+    pub fn carry_over(
+        &mut self,
+        key: &str,
+        table: &Table,
+        column: &Column,
+        shadow: &str,
+    ) -> Result<Swap> {
+        let mut swap = Swap::default();
+        let involved = |columns: &[String]| columns.contains(&column.name);
+        let indexes: Vec<Index> = table
+            .indexes
+            .iter()
+            .filter(|i| i.valid && involved(&i.columns))
+            .cloned()
+            .collect();
+        for index in &indexes {
+            let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
+            let body = self.index_renamed(key, &index.definition, &column.name, shadow)?;
+            self.push(helper_build(key, &table.schema, &name, index.unique, &body));
+            let (old_name, new_name) = (
+                qualified(&table.schema, &index.name),
+                qualified(&table.schema, &name),
+            );
+            match table
+                .constraints
+                .iter()
+                .find(|c| Some(&c.name) == index.constraint.as_ref())
+            {
+                Some(constraint) => {
+                    let kind = if constraint.kind == "p" {
+                        "PRIMARY KEY"
+                    } else {
+                        "UNIQUE"
+                    };
+                    let deferral = deferral(constraint.deferrable, constraint.deferred);
+                    swap.before.push(format!(
+                        "ALTER TABLE {key} DROP CONSTRAINT {}",
+                        ident(&constraint.name)
+                    ));
+                    swap.after.push(format!(
+                        "ALTER TABLE {key} ADD CONSTRAINT {} {kind} USING INDEX {}{deferral}",
+                        ident(&constraint.name),
+                        ident(&name)
+                    ));
+                }
+                None => {
+                    swap.before.push(format!("DROP INDEX {old_name}"));
+                    swap.after.push(format!(
+                        "ALTER INDEX {new_name} RENAME TO {}",
+                        ident(&index.name)
+                    ));
+                }
+            }
+        }
+        let constraints: Vec<Constraint> = table
+            .constraints
+            .iter()
+            .filter(|c| matches!(c.kind.as_str(), "c" | "f") && involved(&c.columns))
+            .cloned()
+            .collect();
+        for constraint in &constraints {
+            let name = name_with_suffix(&constraint.name, "_pgm_new");
+            let definition = if constraint.kind == "f" {
+                let was = format!("FOREIGN KEY ({})", idents(&constraint.columns));
+                let columns: Vec<&str> = constraint
+                    .columns
+                    .iter()
+                    .map(|c| {
+                        if *c == column.name {
+                            shadow
+                        } else {
+                            c.as_str()
+                        }
+                    })
+                    .collect();
+                let is = format!("FOREIGN KEY ({})", idents(&columns));
+                constraint.definition.replacen(&was, &is, 1)
+            } else {
+                self.constraint_renamed(key, &constraint.definition, &column.name, shadow)?
+            };
+            self.constraint_steps(&CreateConstraint {
+                name: name.clone(),
+                table: key.to_owned(),
+                kind: if constraint.kind == "f" {
+                    "foreign_key".into()
+                } else {
+                    "check".into()
+                },
+                definition: Some(definition),
+                ..CreateConstraint::default()
+            })?;
+            swap.before.push(format!(
+                "ALTER TABLE {key} DROP CONSTRAINT {}",
+                ident(&constraint.name)
+            ));
+            swap.after.push(format!(
+                "ALTER TABLE {key} RENAME CONSTRAINT {} TO {}",
+                ident(&name),
+                ident(&constraint.name)
+            ));
+        }
+        Ok(swap)
+    }
+}

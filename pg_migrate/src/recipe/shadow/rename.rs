@@ -1,0 +1,148 @@
+//! rename_column: a copy under the new name until contract; the old column is the one that lasts.
+
+use super::{disagreements, helper_build, same};
+use crate::document::model::{Operation, RenameColumn};
+use crate::fault::{Fault, Result, state};
+use crate::recipe::column::{carry_attributes, drop_sync_trigger, sync_backfill, sync_trigger};
+use crate::recipe::facts::Column;
+use crate::recipe::plan::{Planner, Renaming, ddl, unlocked, verify};
+use crate::recipe::quote::ident;
+use crate::recipe::step::{Lock, Phase};
+
+fn column_type(column: &Column) -> String {
+    match &column.collation {
+        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
+        None => column.data_type.clone(),
+    }
+}
+
+impl Planner<'_> {
+    pub fn rename_column(&mut self, op: &RenameColumn) -> Result<()> {
+        let (key, table) = self.table(&op.table)?;
+        let column = self.column(&key, &table, &op.from)?;
+        if table.column(&op.to).is_some() {
+            return Err(Fault::new(
+                state::DUPLICATE_COLUMN,
+                format!("column \"{}\" of table {key} already exists", op.to),
+            )
+            .hint("Choose another name, or drop that column in an earlier migration."));
+        }
+        self.settled(&key, &op.from)?;
+        self.plan
+            .inverse
+            .push(Operation::RenameColumn(RenameColumn {
+                table: key.clone(),
+                from: op.to.clone(),
+                to: op.from.clone(),
+            }));
+        let (old, new) = (ident(&op.from), ident(&op.to));
+        if table.fresh {
+            let phase = self.now();
+            self.push(
+                unlocked(
+                    phase,
+                    format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}"),
+                )
+                .undo(format!("ALTER TABLE {key} RENAME COLUMN {new} TO {old}")),
+            );
+            self.change(&key, |table| {
+                if let Some(column) = table.columns.iter_mut().find(|c| c.name == op.from) {
+                    column.name.clone_from(&op.to);
+                }
+            });
+            return Ok(());
+        }
+        if column.generated.is_some() {
+            return Err(Fault::new(
+                state::FEATURE_NOT_SUPPORTED,
+                format!("column \"{}\" of {key} is generated and cannot be kept in sync", op.from),
+            )
+            .hint("Write the statement with -- migrate:as-written: old and new application cannot run side by side."));
+        }
+        self.push(
+            ddl(
+                Phase::Expand,
+                &key,
+                Lock::AccessExclusive,
+                format!(
+                    "ALTER TABLE {key} ADD COLUMN {new} {}",
+                    column_type(&column)
+                ),
+            )
+            .undo(format!("ALTER TABLE {key} DROP COLUMN {new}")),
+        );
+        for sql in carry_attributes(&key, &column, &op.to) {
+            self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql));
+        }
+        self.push(
+            ddl(
+                Phase::Expand,
+                &key,
+                Lock::ShareRowExclusive,
+                sync_trigger(&key, &op.from, &op.to, None, None),
+            )
+            .undo(drop_sync_trigger(&key, &op.from, &op.to)),
+        );
+        self.push(sync_backfill(
+            &key,
+            &op.from,
+            &op.to,
+            &old,
+            &format!("{new} IS NULL AND {old} IS NOT NULL"),
+        ));
+        let mut helpers = Vec::new();
+        // The new application's queries need their indexes while both names exist.
+        for index in table
+            .indexes
+            .iter()
+            .filter(|index| index.valid && index.columns.contains(&op.from))
+        {
+            if index.constraint.is_some() && !index.unique {
+                continue; // an exclusion constraint: enforced on the old column, not worth a copy
+            }
+            if table.kind == "p" {
+                continue;
+            }
+            let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
+            let body = self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
+            helpers.push(name.clone());
+            self.push(helper_build(
+                &key,
+                &table.schema,
+                &name,
+                index.unique,
+                &body,
+            ));
+        }
+        self.push(verify(
+            &key,
+            disagreements(&key, &table, &same(&new, &old, &column.data_type)),
+            &format!(
+                "rows of {key} in which \"{}\" and \"{}\" disagree",
+                op.from, op.to
+            ),
+        ));
+        for sql in [
+            drop_sync_trigger(&key, &op.from, &op.to),
+            format!("ALTER TABLE {key} DROP COLUMN {new}"),
+            format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}"),
+        ] {
+            self.push(ddl(Phase::Contract, &key, Lock::AccessExclusive, sql));
+        }
+        self.renamings.push(Renaming {
+            table: key.clone(),
+            old: op.from.clone(),
+            new: op.to.clone(),
+            helpers,
+        });
+        self.touch(&key, &op.from);
+        self.touch(&key, &op.to);
+        let copy = Column {
+            name: op.to.clone(),
+            not_null: false,
+            ..column
+        };
+        self.change(&key, |table| table.columns.push(copy));
+        Ok(())
+    }
+}
