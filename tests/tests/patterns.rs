@@ -673,7 +673,11 @@ fn a_partitioned_table() {
     traffic.new_writers(4);
     db.run("CALL migrate.contract('1')");
     traffic.run_for(Duration::from_millis(300));
-    let report = traffic.stop();
+    let mut report = traffic.stop();
+    // PostgreSQL tells a writer whose row the statement above has moved to try again.
+    report
+        .errors
+        .retain(|text| !text.contains("moved to another partition"));
     agrees(&db, &report, &BOTH[1..]);
     db.run("CALL migrate.downgrade('-1')");
     same(&before, &fingerprint(&db));
