@@ -124,7 +124,9 @@ impl Planner<'_> {
             data_type: Some(column.data_type.clone()),
             up: Some(down_over_new),
             down: Some(up),
-            default: op.default.as_ref().map(|_| column.default.clone()),
+            // As it was, not cast there and back.
+            default: (op.default.is_some() || column.default.is_some())
+                .then(|| column.default.clone()),
             nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
             ..AlterColumn::default()
         }));
