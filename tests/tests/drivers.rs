@@ -373,7 +373,7 @@ ALTER TABLE t ALTER COLUMN n TYPE numeric;')",
                     let running = scope.spawn(|| client.batch_execute(call));
                     thread::sleep(Duration::from_millis(3 + 7 * (round % 23)));
                     if !running.is_finished() {
-                        let how = if round % 2 == 0 {
+                        let how = if round.is_multiple_of(2) {
                             "pg_cancel_backend"
                         } else {
                             "pg_terminate_backend"

@@ -129,14 +129,10 @@ impl Planner<'_> {
             data_type: Some(column.data_type.clone()),
             up: Some(down_over_new),
             down: Some(up),
-<<<<<<< HEAD
             // As it was, not cast there and back.
             default: (op.default.is_some() || column.default.is_some())
                 .then(|| column.default.clone()),
-=======
-            default: op.default.as_ref().map(|_| column.default.clone()),
             comment: op.comment.as_ref().map(|_| column.comment.clone()),
->>>>>>> split
             nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
             ..AlterColumn::default()
         }));
