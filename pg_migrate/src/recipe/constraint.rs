@@ -233,7 +233,7 @@ impl Planner<'_> {
         if primary {
             for column in &op.columns {
                 if !self.column(key, table, column)?.not_null {
-                    self.not_null_steps(Phase::Migrate, key, column)?;
+                    self.not_null_steps(Phase::Migrate, key, column, None)?;
                 }
             }
         }

@@ -71,9 +71,17 @@ impl Planner<'_> {
             Some(&format!("{new} IS NULL")),
             json!({ "old": column.name, "new": shadow }),
         ));
-        let swap = self.carry_over(key, table, column, &shadow)?;
+        let mut swap = self.carry_over(key, table, column, &shadow)?;
         if op.nullable.map_or(column.not_null, |nullable| !nullable) {
-            self.not_null_steps(Phase::Migrate, key, &shadow)?;
+            let (during, after) = self.names_of_not_null(table, column, &shadow);
+            self.not_null_steps(Phase::Migrate, key, &shadow, during.as_deref())?;
+            if let (Some(during), Some(after)) = (during, after) {
+                swap.after.push(format!(
+                    "ALTER TABLE {key} RENAME CONSTRAINT {} TO {}",
+                    ident(&during),
+                    ident(&after)
+                ));
+            }
         }
         let agree = format!(
             "{} OR {}",
@@ -155,12 +163,22 @@ impl Planner<'_> {
         if table.kind == "p" {
             blocking.push("the partitions' indexes and constraints".into());
         }
-        let excluded = table
+        for constraint in table
             .constraints
             .iter()
-            .filter(|c| c.kind == "x" && c.columns.contains(&column.name))
-            .map(|c| format!("exclusion constraint {}", c.name));
-        blocking.extend(excluded);
+            .filter(|c| c.columns.contains(&column.name))
+        {
+            let kind = if constraint.kind == "x" {
+                "exclusion"
+            } else if constraint.is_temporal() {
+                "temporal"
+            } else if constraint.is_not_enforced() {
+                "unenforced"
+            } else {
+                continue;
+            };
+            blocking.push(format!("{kind} constraint {}", constraint.name));
+        }
         if blocking.is_empty() {
             return Ok(());
         }
