@@ -22,8 +22,9 @@ fn since(major: i32) -> Option<Db> {
 
 fn migrate(db: &Db, revision: &str, after: &str, script: &str) {
     db.run(&format!(
-        "SELECT migrate.apply($d$-- migrate:revision {revision}{after}\n-- migrate:up\n{script}$d$); CALL migrate.upgrade()"
+        "SELECT migrate.apply($d$-- migrate:revision {revision}{after}\n-- migrate:up\n{script}$d$)"
     ));
+    db.run("CALL migrate.upgrade()");
     let state: String = db.one(&format!(
         "SELECT state FROM migrate.revision WHERE revision = '{revision}'"
     ));
