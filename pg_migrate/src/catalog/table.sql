@@ -5,6 +5,12 @@ SELECT c.oid::int8 AS oid,
        greatest(c.reltuples, 0)::float8 AS rows,
        CASE WHEN c.relkind IN ('r', 'm', 't') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
+       c.relpersistence = 't' AS temporary,
+       (c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) AS inherited,
+       (SELECT pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(pc.relname)
+        FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pc ON pc.oid = h.inhparent
+        JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
+        WHERE h.inhrelid = c.oid AND c.relispartition) AS partition_of,
        coalesce((
            SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                       'name', a.attname,

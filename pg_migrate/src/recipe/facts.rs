@@ -20,6 +20,12 @@ pub struct Table {
     pub fresh: bool,
     /// Temporary or owned by an extension etc. is of no concern here; system catalogs are.
     pub system: bool,
+    /// Seen by its own session only.
+    pub temporary: bool,
+    /// Other tables inherit from it that are no partitions: its triggers do not fire for their rows.
+    pub inherited: bool,
+    /// The partitioned table it is a partition of, qualified and quoted.
+    pub partition_of: Option<String>,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,

@@ -123,6 +123,7 @@ impl Planner<'_> {
             ));
         }
         if let Some(up) = &op.up {
+            self.syncable(&key, &table)?;
             self.push(
                 ddl(
                     Phase::Expand,

@@ -23,6 +23,7 @@ impl Planner<'_> {
         new_type: &str,
     ) -> Result<()> {
         self.settled(key, &column.name)?;
+        self.syncable(key, table)?;
         self.refuse_dependents(key, table, column)?;
         let old = ident(&column.name);
         let shadow = name_with_suffix(&column.name, "_pgm_new");
