@@ -160,6 +160,18 @@ fn what_is_not_enforced_is_left_alone() {
         db.rows("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'wish'"),
         [["CHECK ((m < 5)) NOT ENFORCED"]]
     );
+    // Dropped and taken back, it is what it was.
+    migrate(&db, "3", " after 2", "ALTER TABLE t DROP CONSTRAINT wish");
+    db.run("CALL migrate.downgrade('2')");
+    assert_eq!(
+        db.rows("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'wish'"),
+        [["CHECK ((m < 5)) NOT ENFORCED"]]
+    );
+    assert!(
+        db.rows("SELECT migrate.verify('2')")
+            .iter()
+            .all(|row| !row[0].contains("wish"))
+    );
 }
 
 #[test]

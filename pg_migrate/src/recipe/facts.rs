@@ -103,17 +103,14 @@ pub struct Dependent {
     pub relation: Option<String>,
 }
 
-impl Constraint {
-    /// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
-    pub fn is_temporal(&self) -> bool {
-        matches!(self.kind.as_str(), "p" | "u") && self.definition.contains(" WITHOUT OVERLAPS)")
-            || self.kind == "f" && self.definition.contains(", PERIOD ")
-    }
+/// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
+pub fn is_temporal(definition: &str) -> bool {
+    definition.contains(" WITHOUT OVERLAPS)") || definition.contains(", PERIOD ")
+}
 
-    /// NOT ENFORCED (PostgreSQL 18), which cannot be validated.
-    pub fn is_not_enforced(&self) -> bool {
-        self.definition.ends_with(" NOT ENFORCED")
-    }
+/// NOT ENFORCED (PostgreSQL 18), which is never validated.
+pub fn is_not_enforced(definition: &str) -> bool {
+    definition.ends_with(" NOT ENFORCED")
 }
 
 impl Table {

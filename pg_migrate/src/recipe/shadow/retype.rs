@@ -5,7 +5,7 @@ use super::{disagreements, same};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{backfill_step, carry_attributes, drop_sync_trigger, sync_trigger};
-use crate::recipe::facts::{Column, Table};
+use crate::recipe::facts::{Column, Table, is_not_enforced, is_temporal};
 use crate::recipe::plan::{Planner, ddl, verify};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
@@ -171,9 +171,9 @@ impl Planner<'_> {
         {
             let kind = if constraint.kind == "x" {
                 "exclusion"
-            } else if constraint.is_temporal() {
+            } else if constraint.kind != "c" && is_temporal(&constraint.definition) {
                 "temporal"
-            } else if constraint.is_not_enforced() {
+            } else if is_not_enforced(&constraint.definition) {
                 "unenforced"
             } else {
                 continue;
