@@ -143,7 +143,7 @@ impl Planner<'_> {
             ));
         }
         if !column.nullable && !inline_default {
-            self.not_null_steps(Phase::Migrate, &key, &column.name)?;
+            self.not_null_steps(Phase::Migrate, &key, &column.name, None)?;
         }
         self.column_constraints(&key, column)?;
         if op.up.is_some() {

@@ -5,7 +5,7 @@ use super::{disagreements, same};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{backfill_step, carry_attributes, drop_sync_trigger, sync_trigger};
-use crate::recipe::facts::{Column, Table};
+use crate::recipe::facts::{Column, Table, is_not_enforced, is_temporal};
 use crate::recipe::plan::{Planner, ddl, verify};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
@@ -77,9 +77,17 @@ impl Planner<'_> {
             Some(&format!("{new} IS NULL")),
             json!({ "old": column.name, "new": shadow }),
         ));
-        let swap = self.carry_over(key, table, column, &shadow)?;
+        let mut swap = self.carry_over(key, table, column, &shadow)?;
         if op.nullable.map_or(column.not_null, |nullable| !nullable) {
-            self.not_null_steps(Phase::Migrate, key, &shadow)?;
+            let (during, after) = self.names_of_not_null(table, column, &shadow);
+            self.not_null_steps(Phase::Migrate, key, &shadow, during.as_deref())?;
+            if let (Some(during), Some(after)) = (during, after) {
+                swap.after.push(format!(
+                    "ALTER TABLE {key} RENAME CONSTRAINT {} TO {}",
+                    ident(&during),
+                    ident(&after)
+                ));
+            }
         }
         let agree = format!(
             "{} OR {}",
@@ -165,12 +173,22 @@ impl Planner<'_> {
         if table.kind == "p" {
             blocking.push("the partitions' indexes and constraints".into());
         }
-        let excluded = table
+        for constraint in table
             .constraints
             .iter()
-            .filter(|c| c.kind == "x" && c.columns.contains(&column.name))
-            .map(|c| format!("exclusion constraint {}", c.name));
-        blocking.extend(excluded);
+            .filter(|c| c.columns.contains(&column.name))
+        {
+            let kind = if constraint.kind == "x" {
+                "exclusion"
+            } else if constraint.kind != "c" && is_temporal(&constraint.definition) {
+                "temporal"
+            } else if is_not_enforced(&constraint.definition) {
+                "unenforced"
+            } else {
+                continue;
+            };
+            blocking.push(format!("{kind} constraint {}", constraint.name));
+        }
         if blocking.is_empty() {
             return Ok(());
         }
