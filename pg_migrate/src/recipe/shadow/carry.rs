@@ -4,15 +4,10 @@ use super::helper_build;
 use crate::document::model::{CreateConstraint, Operation, Sql};
 use crate::fault::Result;
 use crate::recipe::facts::{Column, Constraint, Index, Table};
-<<<<<<< HEAD
+use crate::recipe::names;
 use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, idents, literal, name_with_suffix, qualified};
 use crate::recipe::step::{Lock, Phase};
-=======
-use crate::recipe::names;
-use crate::recipe::plan::Planner;
-use crate::recipe::quote::{ident, idents, name_with_suffix, qualified};
->>>>>>> versions
 use crate::recipe::table::deferral;
 
 /// Statements that swap the copies in.
@@ -61,7 +56,6 @@ fn alter(key: &str, column: &str, clauses: &[String]) -> String {
 }
 
 impl Planner<'_> {
-<<<<<<< HEAD
     /// Statistics target, options, storage and compression of `column` for `shadow`, which is of
     /// type `new_type`. Must come before the first value is stored.
     pub fn carry_tuning(
@@ -89,7 +83,8 @@ impl Planner<'_> {
             self.push(ddl(Phase::Expand, key, Lock::AccessExclusive, sql));
         }
         Ok(())
-=======
+    }
+
     /// What the NOT NULL of `shadow` is called until and after it takes the place of `column`.
     pub fn names_of_not_null(
         &self,
@@ -114,7 +109,6 @@ impl Planner<'_> {
                 .find(|name| !taken(name))
         });
         (Some(name_with_suffix(shadow, "_not_null")), after)
->>>>>>> versions
     }
 
     /// Copies of the indexes and constraints of `column` on `shadow`, and the statements that swap
