@@ -194,13 +194,10 @@ impl Watch {
                 statement,
                 behind: behind.unwrap_or_default(),
             };
-            let longer = |than: &Option<Wait>| than.as_ref().is_none_or(|w| w.waited < wait.waited);
-            if wait.what == "relation" && longer(&self.locks.longest_table_wait) {
-                self.locks.longest_table_wait = Some(wait.clone());
+            if wait.what == "relation" {
+                keep(&mut self.locks.longest_table_wait, &wait);
             }
-            if longer(&self.locks.longest_wait) {
-                self.locks.longest_wait = Some(wait);
-            }
+            keep(&mut self.locks.longest_wait, &wait);
         }
         for ((_, mode), (since, statement)) in gone {
             let held = seconds(now - since);
@@ -217,6 +214,17 @@ impl Watch {
                 });
             }
         }
+    }
+}
+
+/// Keeps the longer wait. Whoever stood in the way may be gone at the last look at it.
+fn keep(longest: &mut Option<Wait>, wait: &Wait) {
+    match longest {
+        Some(known) if known.waited >= wait.waited => {}
+        Some(known) if known.statement == wait.statement && wait.behind.is_empty() => {
+            known.waited = wait.waited;
+        }
+        _ => *longest = Some(wait.clone()),
     }
 }
 

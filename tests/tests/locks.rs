@@ -60,7 +60,7 @@ fn queries_behind_us_never_queue_longer_than_the_limit() {
         "nobody was in the way: {longest:?}"
     );
     assert!(
-        longest < Duration::from_millis(2500),
+        longest < Duration::from_millis(4000),
         "an application query waited {longest:?}"
     );
 }

@@ -112,7 +112,7 @@ fn safe_rename() {
     );
     let hold = locks.longest_hold.map(|hold| hold.held).unwrap_or_default();
     assert!(
-        hold < Duration::from_secs(2),
+        hold < Duration::from_secs(10),
         "a strong lock was held for {hold:?}"
     );
 
@@ -473,7 +473,7 @@ fn indexes_are_created_and_dropped_concurrently() {
     assert!(
         locks
             .longest_hold
-            .is_none_or(|hold| hold.held < Duration::from_secs(2))
+            .is_none_or(|hold| hold.held < Duration::from_secs(10))
     );
     same(&before, &fingerprint(&db));
 }

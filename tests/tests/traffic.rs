@@ -238,8 +238,8 @@ fn waits_and_holds_are_measured() {
             .is_some_and(|longest| longest.waited >= wait.waited)
     );
     assert_eq!(hold.mode, "AccessExclusiveLock");
-    let near = |time: Duration| (250..600).contains(&time.as_millis());
-    assert!(near(hold.held) && near(wait.waited), "{hold:?} {wait:?}");
+    let long = |time: Duration| time >= Duration::from_millis(250);
+    assert!(long(hold.held) && long(wait.waited), "{hold:?} {wait:?}");
     assert_eq!(wait.what, "relation");
     assert!(wait.behind.contains("pg_migrate by hand"), "{wait:?}");
     assert!(report.latency("before").max >= Duration::from_millis(250));

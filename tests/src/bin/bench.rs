@@ -157,9 +157,9 @@ fn triggers(db: &Db) {
     let mut client = db.connect();
     client
         .batch_execute(
-            "CREATE FUNCTION plain() RETURNS trigger LANGUAGE plpgsql AS $$
+            "CREATE FUNCTION one_way() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN NEW.b := NEW.a; RETURN NEW; END $$;
-             CREATE FUNCTION both() RETURNS trigger LANGUAGE plpgsql AS $$
+             CREATE FUNCTION two_ways() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN
                IF TG_OP = 'INSERT' THEN
                  IF NEW.b IS NULL THEN NEW.b := NEW.a; ELSIF NEW.a IS NULL THEN NEW.a := NEW.b; END IF;
@@ -178,11 +178,11 @@ fn triggers(db: &Db) {
         ),
         (
             "plpgsql, one way",
-            "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION plain()",
+            "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION one_way()",
         ),
         (
             "plpgsql, two ways",
-            "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION both()",
+            "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION two_ways()",
         ),
     ];
     println!("\nsync trigger: time added to each row, in microseconds (best of 3)\n");
