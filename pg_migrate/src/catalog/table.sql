@@ -5,6 +5,7 @@ SELECT c.oid::int8 AS oid,
        greatest(c.reltuples, 0)::float8 AS rows,
        CASE WHEN c.relkind IN ('r', 'm', 't') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
+       pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
        coalesce((
            SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                       'name', a.attname,

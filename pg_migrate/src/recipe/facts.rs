@@ -20,6 +20,7 @@ pub struct Table {
     pub fresh: bool,
     /// Temporary or owned by an extension etc. is of no concern here; system catalogs are.
     pub system: bool,
+    pub comment: Option<String>,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,

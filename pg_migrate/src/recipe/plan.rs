@@ -251,6 +251,14 @@ impl Planner<'_> {
         }
     }
 
+    pub fn change_column(&mut self, key: &str, name: &str, change: impl FnOnce(&mut Column)) {
+        self.change(key, |table| {
+            if let Some(column) = table.columns.iter_mut().find(|c| c.name == name) {
+                change(column);
+            }
+        });
+    }
+
     pub fn remember(&mut self, key: String, table: Table) {
         self.tables.insert(key, table);
     }

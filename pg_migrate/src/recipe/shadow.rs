@@ -176,6 +176,9 @@ impl Planner<'_> {
                 default: Some(column.default.clone()),
                 ..AlterColumn::default()
             }));
+            self.change_column(key, &column.name, |column| {
+                column.default.clone_from(default);
+            });
         }
         if let Some(comment) = &op.comment {
             let set = |value: &Option<String>| {
@@ -191,6 +194,9 @@ impl Planner<'_> {
                 comment: Some(column.comment.clone()),
                 ..AlterColumn::default()
             }));
+            self.change_column(key, &column.name, |column| {
+                column.comment.clone_from(comment);
+            });
         }
         let of = ColumnOf {
             table: key.to_owned(),
