@@ -52,6 +52,9 @@ pub struct Planner<'a> {
     pub gone: BTreeSet<String>,
     /// Tables (no column) and columns that leave at contract: until then their names are taken.
     leaving: BTreeSet<(String, Option<String>)>,
+    /// Columns (with their tables) in whose place one of another type comes at contract, and that
+    /// type.
+    pub replaced: BTreeMap<(String, String), String>,
     pub plan: Plan,
 }
 
@@ -64,6 +67,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         renamings: Vec::new(),
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
+        replaced: BTreeMap::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
@@ -294,13 +298,33 @@ impl Planner<'_> {
                 .iter()
                 .any(|t| t.table == table && t.column == column);
         if moving {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("column \"{column}\" of {table} is already being changed by an earlier operation"),
-            )
-            .hint("Put this operation in a migration of its own, after the first."));
+            return Err(changing(table, column));
         }
         Ok(())
+    }
+
+    /// What is done to a column that a type change replaces would leave with it.
+    pub fn not_replaced(&self, table: &str, column: &str) -> Result<()> {
+        match self.replacing(table, column) {
+            Some(_) => Err(changing(table, column)),
+            None => Ok(()),
+        }
+    }
+
+    /// The type of the column that comes in its place at contract, if one does.
+    pub fn replacing(&self, table: &str, column: &str) -> Option<String> {
+        self.replaced
+            .get(&(table.to_owned(), column.to_owned()))
+            .cloned()
+    }
+
+    /// The phase in which a setting of the column is changed: of one that is replaced, when the
+    /// new one has its name.
+    pub fn now_for(&self, table: &str, column: &str) -> Phase {
+        match self.replacing(table, column) {
+            Some(_) => Phase::Contract,
+            None => self.now(),
+        }
     }
 
     /// From now on the table (`column`: its column) is one that leaves at contract.
@@ -364,4 +388,12 @@ impl Planner<'_> {
         }
         Err(Fault::internal(format!("no free name like {base}{suffix}")))
     }
+}
+
+fn changing(table: &str, column: &str) -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        format!("column \"{column}\" of {table} is already being changed by an earlier operation"),
+    )
+    .hint("Put this operation in a migration of its own, after the first.")
 }
