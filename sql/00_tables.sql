@@ -21,8 +21,9 @@ CREATE TABLE migrate.revision (
     irreversible    text,              -- why it cannot be taken back, in words
     -- Columns whose shape this migration changes: [{"table": ..., "column": ...}].
     touches         jsonb NOT NULL DEFAULT '[]',
-    owner           oid NOT NULL,      -- rights with which its steps run
-    login           oid NOT NULL,      -- role a background worker logs in as before SET ROLE owner
+    -- Roles and relations by name in a dump: their numbers mean nothing in another cluster.
+    owner           regrole NOT NULL,  -- rights with which its steps run
+    login           regrole NOT NULL,  -- role a background worker logs in as before SET ROLE owner
     search_path     text NOT NULL DEFAULT '', -- in which its names resolve, whoever drives it
     registered_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at      timestamptz,
@@ -67,8 +68,8 @@ CREATE TABLE migrate.backfill (
     -- Filling a row makes the condition false for it, by construction; otherwise that is checked.
     self_ending     boolean NOT NULL,
     sync_trigger    text,              -- OIDs of the triggers that keep up with concurrent writers, if any
-    owner           oid NOT NULL,
-    login           oid NOT NULL,
+    owner           regrole NOT NULL,
+    login           regrole NOT NULL,
     search_path     text NOT NULL DEFAULT '',
     state           text NOT NULL DEFAULT 'queued'
                     CHECK (state IN ('queued','running','paused','done','failed','cancelled')),
@@ -132,7 +133,7 @@ CREATE TABLE migrate.aside (
     aside           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     revision        text,
     kind            text NOT NULL CHECK (kind IN ('table','column')),
-    relation        oid NOT NULL,
+    relation        regclass NOT NULL,
     original_schema text NOT NULL,
     original_table  text NOT NULL,
     original_column text,
@@ -167,8 +168,8 @@ CREATE TABLE migrate.worker (
     worker          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind            text NOT NULL CHECK (kind IN ('statement','driver')),
     sql             text,
-    owner           oid NOT NULL,
-    login           oid NOT NULL,
+    owner           regrole NOT NULL,
+    login           regrole NOT NULL,
     search_path     text NOT NULL DEFAULT '',
     state           text NOT NULL DEFAULT 'starting' CHECK (state IN ('starting','running','done','failed','stopping')),
     pid             int,

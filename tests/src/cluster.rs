@@ -1,6 +1,7 @@
 //! Throw-away clusters. They end with the process that started them, however it ends.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -122,15 +123,25 @@ impl Cluster {
     }
 
     /// The one database in which `pg_cron` lives, with both extensions. Tests that use it share it.
+    /// `None`, said on stderr, where the installation has no pg_cron: the test is then skipped.
     #[track_caller]
-    pub fn cron_database(&self) -> &Db {
-        self.cron.get_or_init(|| {
+    pub fn cron_database(&self) -> Option<&Db> {
+        if !has_pg_cron(&self.server) {
+            // Not `eprintln!`: the output of a test that passes is not shown.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: no pg_cron in {}",
+                self.bin().display()
+            );
+            return None;
+        }
+        Some(self.cron.get_or_init(|| {
             let db = self.db("postgres");
             db.run(
                 "CREATE EXTENSION IF NOT EXISTS pg_cron; CREATE EXTENSION IF NOT EXISTS pg_migrate",
             );
             db
-        })
+        }))
     }
 
     /// A streaming standby of this cluster; it ends with it.

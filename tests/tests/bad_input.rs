@@ -334,6 +334,56 @@ fn a_column_with_a_view_on_it_can_be_renamed_but_not_dropped() {
 }
 
 #[test]
+fn tables_whose_rows_go_past_a_trigger() {
+    let bench = Bench::new();
+    bench.db.run(
+        "CREATE TABLE parent (id int, v text); CREATE TABLE child () INHERITS (parent);
+         CREATE TABLE parts (id int, v text) PARTITION BY RANGE (id);
+         CREATE TABLE part PARTITION OF parts FOR VALUES FROM (1) TO (9)",
+    );
+    let bench = Bench {
+        before: traces(&bench.db),
+        db: bench.db,
+    };
+    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE parent RENAME COLUMN v TO w;");
+    says(
+        &failure,
+        "0A000",
+        &["inherit from public.parent", "as-written"],
+    );
+    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE part RENAME COLUMN v TO w;");
+    says(&failure, "42809", &["partition of public.parts"]);
+    let failure = bench
+        .refuses_sql("CREATE TEMP TABLE tt (v text); SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE tt RENAME COLUMN v TO w;')");
+    says(&failure, "42809", &["temporary table"]);
+}
+
+#[test]
+fn what_destroys_data_is_flagged() {
+    let db = cluster().database();
+    db.run("CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT 1");
+    for (sql, flag) in [
+        ("DROP TABLE t;", "hides the table"),
+        ("-- migrate:immediately\nDROP TABLE t;", "for good"),
+        ("ALTER TABLE t DROP COLUMN a;", "hides the column"),
+        (
+            "-- migrate:immediately\nALTER TABLE t DROP COLUMN a;",
+            "for good",
+        ),
+        ("TRUNCATE t;", "for good"),
+        ("DELETE FROM t;", "for good"),
+        ("DROP VIEW v;", "for good"),
+        ("UPDATE t SET a = a || 'x';", "locked"),
+        ("DROP TABLE t;", "hides the table"),
+    ] {
+        let warnings = db.rows(&format!(
+            "SELECT coalesce(string_agg(warning, ' '), '') FROM migrate.plan($${sql}$$)"
+        ));
+        assert!(warnings[0][0].contains(flag), "{sql}: {warnings:?}");
+    }
+}
+
+#[test]
 fn no_pg_cron() {
     let bench = Bench::new();
     let failure = bench.refuses_sql("SELECT migrate.schedule()");

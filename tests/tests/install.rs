@@ -73,6 +73,50 @@ fn dump_and_restore_keep_the_history() {
     );
 }
 
+/// A migration that was begun goes on in the restored database, under the same roles by name.
+#[test]
+fn a_migration_in_flight_survives_dump_and_restore() {
+    let (db, copy) = (cluster().database(), cluster().empty_database());
+    let role = format!("{}_owner", db.name());
+    db.run(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; SELECT migrate.grant_to('{role}')"
+    ));
+    db.run_as(
+        &role,
+        "CREATE TABLE users (id int PRIMARY KEY, username text);
+         INSERT INTO users SELECT g, 'u' || g FROM generate_series(1, 20000) g;
+         CREATE TABLE gone (id int PRIMARY KEY); INSERT INTO gone VALUES (1);
+         SELECT migrate.apply('-- migrate:revision 1\nDROP TABLE gone;')",
+    );
+    db.run_as(&role, "CALL migrate.contract('1')");
+    db.run_as(
+        &role,
+        "SELECT migrate.apply('-- migrate:revision 2 after 1\nALTER TABLE users RENAME COLUMN username TO email;')",
+    );
+    db.run_as(&role, "SELECT migrate.backfill_batch()");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    run(db
+        .client_command("pg_dump")
+        .arg("-Fc")
+        .arg("-f")
+        .arg(file.path()));
+    run(copy
+        .client_command("pg_restore")
+        .args(["--exit-on-error", "-d", copy.name()])
+        .arg(file.path()));
+    copy.run(&format!("SELECT migrate.grant_to('{role}')"));
+    copy.run_as(&role, "INSERT INTO users (id, email) VALUES (-1, 'new'), (-2, 'newer'); UPDATE users SET username = 'old' WHERE id = 7");
+    copy.run_as(&role, "CALL migrate.upgrade()");
+    copy.run_as(&role, "CALL migrate.contract('2')");
+    assert_eq!(
+        copy.rows("SELECT count(*), count(*) FILTER (WHERE email = 'u' || id), count(*) FILTER (WHERE email IN ('new', 'newer', 'old')) FROM users"),
+        [["20002", "19999", "3"]]
+    );
+    // What was set aside comes back there.
+    copy.run_as(&role, "CALL migrate.downgrade('base')");
+    assert_eq!(copy.rows("SELECT id FROM gone"), [["1"]]);
+}
+
 #[test]
 fn the_installed_version_is_the_newest() {
     let db = cluster().database();

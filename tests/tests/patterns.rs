@@ -132,6 +132,37 @@ fn safe_rename() {
 }
 
 #[test]
+fn a_contract_that_would_lose_something_is_refused() {
+    let db = users(200);
+    apply(&db, RENAME);
+    db.run("CALL migrate.upgrade()");
+    // A write that went past the trigger.
+    db.run("ALTER TABLE users DISABLE TRIGGER ALL; UPDATE users SET email = 'lost' WHERE id = 7; ALTER TABLE users ENABLE TRIGGER ALL");
+    db.run("ALTER TABLE users ENABLE ALWAYS TRIGGER \"~~pg_migrate_sync_username~email\"");
+    let before = fingerprint(&db);
+    assert_eq!(
+        db.rows("SELECT found FROM migrate.verify('1') WHERE found > 0"),
+        [["1"]]
+    );
+    let failure = db.error("CALL migrate.contract('1')");
+    assert!(
+        failure.message.contains("1 rows of public.users"),
+        "{failure}"
+    );
+    same(&before, &fingerprint(&db));
+    assert_eq!(db.rows("SELECT state FROM migrate.status"), [["expanded"]]);
+    db.run("UPDATE users SET username = 'found' WHERE id = 7; CREATE INDEX mine ON users (email)");
+    let failure = db.error("CALL migrate.contract('1')");
+    assert!(
+        failure.message.contains("objects made meanwhile"),
+        "{failure}"
+    );
+    db.run("DROP INDEX mine");
+    db.run("CALL migrate.contract('1')");
+    assert_eq!(db.rows("SELECT email FROM users WHERE id = 7"), [["found"]]);
+}
+
+#[test]
 fn a_rename_is_taken_back_before_contract() {
     let db = users(5000);
     let before = fingerprint(&db);
@@ -614,4 +645,47 @@ fn the_plan_as_sql_runs_by_hand() {
         db.one::<i64>("SELECT count(*) FROM pg_indexes WHERE indexname = 'users_seen'"),
         1
     );
+}
+
+#[test]
+fn a_partitioned_table() {
+    let db = cluster().database();
+    db.run(
+        "CREATE TABLE users (id bigint, at date NOT NULL DEFAULT '2024-01-01', username text, seen timestamptz, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+         CREATE TABLE users_a PARTITION OF users FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+         CREATE TABLE users_b (at date NOT NULL, seen timestamptz, id bigint NOT NULL, username text);
+         ALTER TABLE users ATTACH PARTITION users_b FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+         CREATE INDEX users_name ON users (username);
+         INSERT INTO users SELECT g, date '2024-01-01' + (g % 700)::int, 'seed-' || g FROM generate_series(1, 10000) g",
+    );
+    rehearsed(&db, RENAME);
+    let before = fingerprint(&db);
+    let traffic = Traffic::start(&db, {
+        let mut spec = spec(BOTH);
+        spec.upserts = false; // the key alone is not unique
+        spec
+    });
+    apply(&db, RENAME);
+    traffic.new_writers(2);
+    db.run("CALL migrate.upgrade()");
+    db.run("UPDATE users SET at = '2025-06-06' WHERE at < '2024-03-01'");
+    traffic.run_for(Duration::from_millis(300));
+    traffic.new_writers(4);
+    db.run("CALL migrate.contract('1')");
+    traffic.run_for(Duration::from_millis(300));
+    let mut report = traffic.stop();
+    // PostgreSQL tells a writer whose row the statement above has moved to try again.
+    report
+        .errors
+        .retain(|text| !text.contains("moved to another partition"));
+    agrees(&db, &report, &BOTH[1..]);
+    db.run("CALL migrate.downgrade('-1')");
+    same(&before, &fingerprint(&db));
+    let drop = "-- migrate:revision 2 after 1\nALTER TABLE users DROP COLUMN username;";
+    db.run("CALL migrate.upgrade(); ");
+    db.run("CALL migrate.contract('1')");
+    apply(&db, &drop.replace("username", "email"));
+    db.run("CALL migrate.contract('2')");
+    let failure = db.error("CALL migrate.downgrade('-1')");
+    assert!(failure.detail.contains("partitioned table"), "{failure}");
 }

@@ -78,6 +78,23 @@ fn a_superuser_drives_with_the_owners_rights() {
     );
 }
 
+/// A trigger that is deferred to the commit must not fire with the rights of whoever commits.
+#[test]
+fn deferred_triggers_fire_with_the_owners_rights() {
+    let (db, role) = owned_database();
+    db.run_as(
+        &role,
+        "CREATE TABLE seen (who text);
+         CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO \"App s\".seen VALUES (current_user); RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER tell AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION tell();
+         SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE users ADD COLUMN n int;\nUPDATE users SET n = 1 WHERE n IS NULL;')",
+    );
+    db.run("CALL migrate.upgrade()");
+    assert_eq!(db.rows("SELECT DISTINCT who FROM \"App s\".seen"), [[role]]);
+}
+
 #[test]
 fn nobody_without_the_grant_may_do_anything() {
     let db = cluster().database();

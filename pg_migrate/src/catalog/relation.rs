@@ -27,6 +27,9 @@ pub fn name_parts(name: &str) -> Result<Vec<String>> {
         )
     })
     .map_err(|fault| {
+        if fault.is_interruption() {
+            return fault;
+        }
         Fault::invalid(format!("\"{name}\" is not a name"))
             .detail(fault.message)
             .hint("Write table or schema.table, with double quotes around a part that needs them.")
@@ -175,11 +178,13 @@ fn names(sql: &str, relation: u32) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
-/// Constraints of the table that hold for new rows only.
+/// Constraints of the table that hold for new rows only. What is NOT ENFORCED (from 18 on) is
+/// never validated.
 pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
     names(
-        "SELECT conname::text AS name FROM pg_catalog.pg_constraint \
-         WHERE conrelid = $1::oid AND NOT convalidated ORDER BY 1",
+        "SELECT conname::text AS name FROM pg_catalog.pg_constraint k \
+         WHERE conrelid = $1::oid AND NOT convalidated \
+           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1",
         relation,
     )
 }

@@ -6,6 +6,12 @@ SELECT c.oid::int8 AS oid,
        CASE WHEN c.relkind IN ('r', 'm', 't') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
        pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
+       c.relpersistence = 't' AS temporary,
+       (c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) AS inherited,
+       (SELECT pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(pc.relname)
+        FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pc ON pc.oid = h.inhparent
+        JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
+        WHERE h.inhrelid = c.oid AND c.relispartition) AS partition_of,
        coalesce((
            SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                       'name', a.attname,
@@ -14,7 +20,13 @@ SELECT c.oid::int8 AS oid,
                           SELECT pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(co.collname)
                           FROM pg_catalog.pg_collation co JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace
                           WHERE co.oid = a.attcollation) END,
-                      'not_null', a.attnotnull,
+                      -- From 18 on NOT NULL is a constraint, and may be NOT VALID while attnotnull is set.
+                      'not_null', a.attnotnull AND NOT EXISTS (
+                          SELECT 1 FROM pg_catalog.pg_constraint nn
+                          WHERE nn.conrelid = c.oid AND nn.contype = 'n' AND nn.conkey[1] = a.attnum AND NOT nn.convalidated),
+                      'not_null_name', (
+                          SELECT nn.conname FROM pg_catalog.pg_constraint nn
+                          WHERE nn.conrelid = c.oid AND nn.contype = 'n' AND nn.conkey[1] = a.attnum),
                       'default', CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
                       'generated', CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
                       'identity', nullif(a.attidentity, ''),
@@ -52,7 +64,8 @@ SELECT c.oid::int8 AS oid,
                                 WHERE pd.classid = 'pg_catalog.pg_class'::regclass AND pd.objid = i.indexrelid
                                   AND pd.refclassid = 'pg_catalog.pg_class'::regclass AND pd.refobjid = c.oid
                                   AND pd.refobjsubid = a.attnum))), '[]'::jsonb),
-                      'unique', i.indisunique,
+                      -- A temporal key (18) says it is unique, but is enforced like an exclusion constraint.
+                      'unique', i.indisunique AND NOT i.indisexclusion,
                       'valid', i.indisvalid,
                       'constraint', k.conname,
                       'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),

@@ -16,7 +16,7 @@ pub struct Aside {
     pub aside_name: String,
 }
 
-const COLUMNS: &str = "aside, kind, relation::int8 AS relation, original_schema, original_table, original_column, aside_name";
+const COLUMNS: &str = "aside, kind, relation::oid::int8 AS relation, original_schema, original_table, original_column, aside_name";
 
 pub fn remember_aside(
     revision: &str,

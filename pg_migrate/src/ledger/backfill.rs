@@ -48,8 +48,8 @@ pub struct NewJob<'a> {
     pub target_ms: i32,
 }
 
-const COLUMNS: &str = "job, revision, relation::int8 AS relation, relation_name, assignments, condition, self_ending, \
-     sync_trigger, owner::int8 AS owner, search_path, state, pass, previous_rows, target_ms, \
+const COLUMNS: &str = "job, revision, relation::oid::int8 AS relation, relation_name, assignments, condition, self_ending, \
+     sync_trigger, owner::oid::int8 AS owner, search_path, state, pass, previous_rows, target_ms, \
      error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting";
 
 #[derive(Deserialize)]

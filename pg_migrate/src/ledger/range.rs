@@ -38,7 +38,7 @@ pub struct Moved {
     pub done: bool,
 }
 
-const COLUMNS: &str = "range, kind, relation::int8 AS relation, filenode::int8 AS filenode, next_block, end_block, \
+const COLUMNS: &str = "range, kind, relation::oid::int8 AS relation, filenode::int8 AS filenode, next_block, end_block, \
                        skipped, chunk_blocks, retries";
 
 /// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
@@ -245,7 +245,7 @@ pub fn quarantined_rows(job: i64) -> Result<Vec<(u32, String)>> {
     }
     let rows: Vec<Place> = owned(|| {
         spi::write(
-            "SELECT relation::int8 AS relation, tid::text AS tid FROM migrate.quarantine WHERE job = $1",
+            "SELECT relation::oid::int8 AS relation, tid::text AS tid FROM migrate.quarantine WHERE job = $1",
             &[Arg::Int(job)],
         )
     })?;

@@ -40,7 +40,7 @@ pub struct NewRevision<'a> {
 }
 
 const COLUMNS: &str = "revision, document, checksum, state, requested, inverse, irreversible, touches, \
-                       owner::int8 AS owner, login::int8 AS login, search_path";
+                       owner::oid::int8 AS owner, login::oid::int8 AS login, search_path";
 
 pub fn insert_revision(new: &NewRevision) -> Result<()> {
     owned(|| {

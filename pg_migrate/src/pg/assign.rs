@@ -50,7 +50,7 @@ fn parse(text: &CStr) -> Result<Vec<Target>> {
         let update = node.cast::<pg_sys::UpdateStmt>();
         if !(*update).whereClause.is_null()
             || !(*update).fromClause.is_null()
-            || !(*update).returningList.is_null()
+            || returns_rows(&*update)
         {
             return Err(not_a_list());
         }
@@ -78,4 +78,13 @@ fn parse(text: &CStr) -> Result<Vec<Target>> {
         }
     }
     Ok(targets)
+}
+
+/// Whether the statement has a RETURNING clause.
+pub fn returns_rows(update: &pg_sys::UpdateStmt) -> bool {
+    #[cfg(not(feature = "pg18"))]
+    let clause = update.returningList;
+    #[cfg(feature = "pg18")]
+    let clause = update.returningClause;
+    !clause.is_null()
 }

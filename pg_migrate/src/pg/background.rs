@@ -154,7 +154,10 @@ pub fn report_for_duty() -> Option<Order> {
     // SAFETY: once, at the start of the worker's main function. `die` makes a termination request
     // an error at the next safe point; SIGINT stays PostgreSQL's own cancel handler.
     unsafe {
+        #[cfg(not(feature = "pg18"))]
         pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(on_terminate));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_terminate));
         pg_sys::BackgroundWorkerUnblockSignals();
         pg_sys::BackgroundWorkerInitializeConnectionByOid(
             pg_sys::Oid::from(order.database),

@@ -1,6 +1,7 @@
 //! Who a piece of work runs as.
 
-use crate::pg::settings;
+use crate::fault::Result;
+use crate::pg::{settings, spi};
 use pgrx::pg_sys;
 
 struct Identity {
@@ -59,9 +60,10 @@ pub fn as_ledger_owner<T>(owner: u32, body: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Runs user SQL as `role` and nothing more: `SET ROLE` and its kin are refused inside.
+/// Runs user SQL as `role` and nothing more: `SET ROLE` and its kin are refused inside, and triggers
+/// that it deferred fire before its rights end, not with the caller's at commit.
 /// A no-op when `role` is the current user. `body` must not commit.
-pub fn as_role<T>(role: u32, body: impl FnOnce() -> T) -> T {
+pub fn as_role<T>(role: u32, body: impl FnOnce() -> Result<T>) -> Result<T> {
     if role == current() {
         return body();
     }
@@ -69,7 +71,12 @@ pub fn as_role<T>(role: u32, body: impl FnOnce() -> T) -> T {
         pg_sys::Oid::from(role),
         pg_sys::SECURITY_LOCAL_USERID_CHANGE,
     );
-    let value = body();
+    let value = body().and_then(|value| {
+        if spi::has_written() {
+            spi::run("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+        }
+        Ok(value)
+    });
     drop(identity);
     value
 }

@@ -58,7 +58,7 @@ pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
 }
 
 /// Whether this transaction, in any of its subtransactions, has written something.
-fn has_written() -> bool {
+pub fn has_written() -> bool {
     // SAFETY: reads backend-local state.
     unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
 }

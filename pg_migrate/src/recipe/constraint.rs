@@ -116,8 +116,11 @@ impl Planner<'_> {
                 .cloned();
             if let Some(found) = renaming {
                 let text = format!("CHECK ({check})");
-                if let Ok(renamed) = self.constraint_renamed(&key, &text, &found.new, &found.old) {
-                    op.definition = Some(renamed);
+                match self.constraint_renamed(&key, &text, &found.new, &found.old) {
+                    Ok(renamed) => op.definition = Some(renamed),
+                    Err(fault) if fault.is_interruption() => return Err(fault),
+                    // It is about other columns, or wrong: the statement itself will say so.
+                    Err(_) => {}
                 }
             }
         }
@@ -145,6 +148,7 @@ impl Planner<'_> {
             )));
             return Ok(());
         }
+        let temporal = op.definition.as_deref().is_some_and(facts::is_temporal);
         match op.kind.as_str() {
             "check" => self.not_valid(&key, &op, None),
             "foreign_key" => {
@@ -161,7 +165,7 @@ impl Planner<'_> {
                 }
                 self.not_valid(&key, &op, target)
             }
-            "unique" | "primary_key" => self.unique(&key, &table, &op),
+            "unique" | "primary_key" if !temporal => self.unique(&key, &table, &op),
             other => Err(Fault::new(
                 state::FEATURE_NOT_SUPPORTED,
                 format!("a constraint of type \"{other}\" cannot be added to {key} online"),
@@ -184,14 +188,14 @@ impl Planner<'_> {
             Lock::AccessExclusive
         };
         let phase = self.now();
+        let definition = definition(op)?;
+        let enforced = !facts::is_not_enforced(&definition);
+        let not_valid = if enforced { " NOT VALID" } else { "" };
         let mut step = ddl(
             phase,
             key,
             lock,
-            format!(
-                "ALTER TABLE {key} ADD CONSTRAINT {name} {} NOT VALID",
-                definition(op)?
-            ),
+            format!("ALTER TABLE {key} ADD CONSTRAINT {name} {definition}{not_valid}"),
         )
         .undo(format!(
             "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {name}"
@@ -200,11 +204,13 @@ impl Planner<'_> {
             step = step.also_locks(&target, Lock::ShareRowExclusive);
         }
         self.push(step);
-        self.push(validate(
-            Phase::Migrate,
-            key,
-            format!("ALTER TABLE {key} VALIDATE CONSTRAINT {name}"),
-        ));
+        if enforced {
+            self.push(validate(
+                Phase::Migrate,
+                key,
+                format!("ALTER TABLE {key} VALIDATE CONSTRAINT {name}"),
+            ));
+        }
         Ok(())
     }
 
@@ -234,7 +240,7 @@ impl Planner<'_> {
         if primary {
             for column in &op.columns {
                 if !self.column(key, table, column)?.not_null {
-                    self.not_null_steps(Phase::Migrate, key, column)?;
+                    self.not_null_steps(Phase::Migrate, key, column, None)?;
                 }
             }
         }

@@ -21,6 +21,12 @@ pub struct Table {
     /// Temporary or owned by an extension etc. is of no concern here; system catalogs are.
     pub system: bool,
     pub comment: Option<String>,
+    /// Seen by its own session only.
+    pub temporary: bool,
+    /// Other tables inherit from it that are no partitions: its triggers do not fire for their rows.
+    pub inherited: bool,
+    /// The partitioned table it is a partition of, qualified and quoted.
+    pub partition_of: Option<String>,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
@@ -35,9 +41,11 @@ pub struct Column {
     /// Quoted and qualified; `None`: the type's own.
     pub collation: Option<String>,
     pub not_null: bool,
+    /// From PostgreSQL 18 on NOT NULL is a constraint with a name; `None` before.
+    pub not_null_name: Option<String>,
     /// As `pg_get_expr` prints it; `None` for a generated column.
     pub default: Option<String>,
-    /// Stored generated: its expression.
+    /// Generated, stored or (from PostgreSQL 18 on) virtually: its expression.
     pub generated: Option<String>,
     /// `a` (always) or `d` (by default).
     pub identity: Option<String>,
@@ -115,6 +123,16 @@ pub struct Dependent {
     pub relation: Option<String>,
 }
 
+/// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
+pub fn is_temporal(definition: &str) -> bool {
+    definition.contains(" WITHOUT OVERLAPS)") || definition.contains(", PERIOD ")
+}
+
+/// NOT ENFORCED (PostgreSQL 18), which is never validated.
+pub fn is_not_enforced(definition: &str) -> bool {
+    definition.ends_with(" NOT ENFORCED")
+}
+
 impl Table {
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -125,6 +143,10 @@ impl Table {
 /// qualified or not) and resolve through the search path.
 pub trait Facts {
     fn table(&self, name: &str) -> Result<Option<Table>>;
+    /// Whether NOT NULL is a constraint with a name.
+    fn names_not_null(&self) -> bool {
+        cfg!(feature = "pg18")
+    }
     /// The table whose name is nearest to a misspelt one.
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.

@@ -173,6 +173,7 @@ impl Planner<'_> {
         };
         match table.kind.as_str() {
             _ if table.system => wrong("a system relation"),
+            _ if table.temporary => wrong("a temporary table"),
             "r" | "p" => Ok((key, table)),
             "v" => wrong("a view"),
             "m" => wrong("a materialized view"),
@@ -181,6 +182,25 @@ impl Planner<'_> {
             "i" | "I" => wrong("an index"),
             _ => wrong("another kind of relation"),
         }
+    }
+
+    /// The table's columns can be kept in sync: every row it shows goes through its triggers.
+    pub fn syncable(&self, key: &str, table: &Table) -> Result<()> {
+        if let Some(parent) = &table.partition_of {
+            return Err(Fault::new(
+                state::WRONG_OBJECT_TYPE,
+                format!("{key} is a partition of {parent}"),
+            )
+            .hint(format!("Change {parent}: its partitions follow.")));
+        }
+        if table.inherited {
+            return Err(Fault::new(
+                state::FEATURE_NOT_SUPPORTED,
+                format!("other tables inherit from {key}, and their rows do not go through its triggers"),
+            )
+            .hint("Write the statement with -- migrate:as-written: old and new application cannot run side by side."));
+        }
+        Ok(())
     }
 
     /// Whether a table of that name exists now or will by then.

@@ -94,6 +94,12 @@ impl Planner<'_> {
                 step = step.warn("as written; give down to be able to take it back");
             }
         }
+        if let Some(hazard) = hazard(&op.up) {
+            step.warning = Some(match step.warning.take() {
+                Some(warning) => format!("{hazard}; {warning}"),
+                None => hazard.to_owned(),
+            });
+        }
         self.push(step);
         Ok(())
     }
@@ -173,4 +179,18 @@ fn put_back(comments: &Comments, old: Option<&str>) -> String {
     };
     let text = old.map_or_else(|| "NULL".to_owned(), literal);
     format!("COMMENT ON {object} IS {text}")
+}
+
+/// What a statement that runs as written does to data, or to those who use it at the same time.
+fn hazard(sql: &str) -> Option<&'static str> {
+    let word = sql.split_whitespace().next()?.to_ascii_uppercase();
+    match word.as_str() {
+        "TRUNCATE" => Some("destroys the table's data for good"),
+        "DROP" => Some("drops for good"),
+        "DELETE" => Some("deletes rows for good, in one statement"),
+        "UPDATE" | "MERGE" | "INSERT" => {
+            Some("one statement: the rows it writes stay locked until it ends")
+        }
+        _ => None,
+    }
 }

@@ -5,7 +5,7 @@ use super::cut::Cut;
 use super::raw::{self, cast, strings, text};
 use super::table;
 use super::tree::{Drop, DropKind, Index, Name, Node, Relation, Update};
-use crate::pg::spi;
+use crate::pg::{assign, spi};
 use pgrx::pg_sys::{self, NodeTag, ObjectType};
 use std::ffi::c_char;
 
@@ -193,7 +193,7 @@ fn update(stmt: &pg_sys::UpdateStmt, cut: &Cut) -> Option<Update> {
         raw::at(stmt.whereClause).is_some_and(|node| node.type_ == NodeTag::T_CurrentOfExpr);
     if !stmt.withClause.is_null()
         || !raw::is_empty(stmt.fromClause)
-        || !raw::is_empty(stmt.returningList)
+        || assign::returns_rows(stmt)
         || !raw::at(stmt.relation)?.alias.is_null()
         || current_of
         || targets

@@ -124,6 +124,7 @@ impl Planner<'_> {
             ));
         }
         if let Some(up) = &op.up {
+            self.syncable(&key, &table)?;
             self.push(
                 ddl(
                     Phase::Expand,
@@ -142,7 +143,7 @@ impl Planner<'_> {
             ));
         }
         if !column.nullable && !inline_default {
-            self.not_null_steps(Phase::Migrate, &key, &column.name)?;
+            self.not_null_steps(Phase::Migrate, &key, &column.name, None)?;
         }
         self.column_constraints(&key, column)?;
         if op.up.is_some() {

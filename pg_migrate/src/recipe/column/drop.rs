@@ -7,7 +7,7 @@ use crate::recipe::constraint::clause_of;
 use crate::recipe::facts;
 use crate::recipe::index::drop_index_concurrently;
 use crate::recipe::plan::{Planner, ddl};
-use crate::recipe::quote::{ident, literal};
+use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Lock, Phase};
 
 impl Planner<'_> {
@@ -33,6 +33,7 @@ impl Planner<'_> {
         }
         let mut contract = Vec::new();
         if let Some(down) = &op.down {
+            self.syncable(&key, &table)?;
             self.facts.expression(&key, down, Some(&column.data_type))?;
             self.push(
                 ddl(
@@ -63,12 +64,24 @@ impl Planner<'_> {
             .filter(|index| index.columns.contains(&op.column) && index.constraint.is_none())
             .cloned()
             .collect();
-        for index in &indexes {
-            self.push(drop_index_concurrently(
-                Phase::Contract,
-                &key,
-                &crate::recipe::quote::qualified(&table.schema, &index.name),
+        if table.kind == "p" && !indexes.is_empty() {
+            self.irreversible(format!(
+                "the indexes of partitioned table {key} on the column would be built again under a lock"
             ));
+        }
+        for index in &indexes {
+            let name = qualified(&table.schema, &index.name);
+            self.push(if table.kind == "p" {
+                // PostgreSQL knows no concurrent way for an index over partitions.
+                ddl(
+                    Phase::Contract,
+                    &key,
+                    Lock::AccessExclusive,
+                    format!("DROP INDEX {name}"),
+                )
+            } else {
+                drop_index_concurrently(Phase::Contract, &key, &name)
+            });
         }
         let constraints: Vec<_> = table
             .constraints

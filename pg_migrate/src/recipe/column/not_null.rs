@@ -37,7 +37,7 @@ impl Planner<'_> {
                 ident(&physical)
             )));
         } else {
-            self.not_null_steps(phase, &key, &physical)?;
+            self.not_null_steps(phase, &key, &physical, None)?;
         }
         self.change(&key, |table| {
             if let Some(column) = table.columns.iter_mut().find(|c| c.name == physical) {
@@ -48,13 +48,24 @@ impl Planner<'_> {
     }
 
     /// CHECK NOT VALID → VALIDATE → SET NOT NULL, proven by the CHECK and so without a scan.
-    pub fn not_null_steps(&mut self, phase: Phase, key: &str, column: &str) -> Result<()> {
+    /// `named`: what NOT NULL is to be called, where it has a name; `None`: as PostgreSQL does.
+    pub fn not_null_steps(
+        &mut self,
+        phase: Phase,
+        key: &str,
+        column: &str,
+        named: Option<&str>,
+    ) -> Result<()> {
         let (key, table) = self.table(key)?;
         let check = ident(&name_with_suffix(
             &format!("{}_{column}", table.name),
             "_pgm_not_null",
         ));
         let name = ident(column);
+        let set = match named {
+            Some(constraint) => format!("ADD CONSTRAINT {} NOT NULL {name}", ident(constraint)),
+            None => format!("ALTER COLUMN {name} SET NOT NULL"),
+        };
         self.push(
             ddl(
                 phase,
@@ -78,9 +89,11 @@ impl Planner<'_> {
                 phase,
                 &key,
                 Lock::AccessExclusive,
-                format!("ALTER TABLE {key} ALTER COLUMN {name} SET NOT NULL;\nALTER TABLE {key} DROP CONSTRAINT {check}"),
+                format!("ALTER TABLE {key} {set};\nALTER TABLE {key} DROP CONSTRAINT {check}"),
             )
-            .undo(format!("ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL")),
+            .undo(format!(
+                "ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL"
+            )),
         );
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::helper_build;
 use crate::document::model::{CreateConstraint, Operation, Sql};
 use crate::fault::Result;
 use crate::recipe::facts::{Column, Constraint, Index, Table};
+use crate::recipe::names;
 use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, idents, literal, name_with_suffix, qualified};
 use crate::recipe::step::{Lock, Phase};
@@ -82,6 +83,32 @@ impl Planner<'_> {
             self.push(ddl(Phase::Expand, key, Lock::AccessExclusive, sql));
         }
         Ok(())
+    }
+
+    /// What the NOT NULL of `shadow` is called until and after it takes the place of `column`.
+    pub fn names_of_not_null(
+        &self,
+        table: &Table,
+        column: &Column,
+        shadow: &str,
+    ) -> (Option<String>, Option<String>) {
+        if !self.facts.names_not_null() {
+            return (None, None);
+        }
+        let taken = |name: &String| {
+            table.constraints.iter().any(|c| c.name == *name)
+                || table
+                    .columns
+                    .iter()
+                    .any(|c| c.name != column.name && c.not_null_name.as_ref() == Some(name))
+        };
+        let columns = [column.name.clone()];
+        let after = column.not_null_name.clone().or_else(|| {
+            (0..=table.constraints.len() + table.columns.len())
+                .map(|pass| names::constraint(&table.name, &columns, "not_null", pass))
+                .find(|name| !taken(name))
+        });
+        (Some(name_with_suffix(shadow, "_not_null")), after)
     }
 
     /// Copies of the indexes and constraints of `column` on `shadow`, and the statements that swap

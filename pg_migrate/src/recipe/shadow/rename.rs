@@ -53,6 +53,7 @@ impl Planner<'_> {
             });
             return Ok(());
         }
+        self.syncable(&key, &table)?;
         if column.generated.is_some() {
             return Err(Fault::new(
                 state::FEATURE_NOT_SUPPORTED,

@@ -5,7 +5,7 @@ use super::{disagreements, same};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{backfill_step, carry_attributes, drop_sync_trigger, sync_trigger};
-use crate::recipe::facts::{Column, Table};
+use crate::recipe::facts::{Column, Table, is_not_enforced, is_temporal};
 use crate::recipe::plan::{Planner, ddl, verify};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
@@ -23,6 +23,7 @@ impl Planner<'_> {
         new_type: &str,
     ) -> Result<()> {
         self.settled(key, &column.name)?;
+        self.syncable(key, table)?;
         self.refuse_dependents(key, table, column)?;
         if op.unique.is_some() || op.check.is_some() || op.references.is_some() {
             return Err(Fault::new(
@@ -83,9 +84,17 @@ impl Planner<'_> {
             Some(&format!("{new} IS NULL")),
             json!({ "old": column.name, "new": shadow }),
         ));
-        let swap = self.carry_over(key, table, column, &shadow)?;
+        let mut swap = self.carry_over(key, table, column, &shadow)?;
         if op.nullable.map_or(column.not_null, |nullable| !nullable) {
-            self.not_null_steps(Phase::Migrate, key, &shadow)?;
+            let (during, after) = self.names_of_not_null(table, column, &shadow);
+            self.not_null_steps(Phase::Migrate, key, &shadow, during.as_deref())?;
+            if let (Some(during), Some(after)) = (during, after) {
+                swap.after.push(format!(
+                    "ALTER TABLE {key} RENAME CONSTRAINT {} TO {}",
+                    ident(&during),
+                    ident(&after)
+                ));
+            }
         }
         let agree = format!(
             "{} OR {}",
@@ -135,7 +144,9 @@ impl Planner<'_> {
             data_type: Some(column.data_type.clone()),
             up: Some(down_over_new),
             down: Some(up),
-            default: op.default.as_ref().map(|_| column.default.clone()),
+            // As it was, not cast there and back.
+            default: (op.default.is_some() || column.default.is_some())
+                .then(|| column.default.clone()),
             comment: op.comment.as_ref().map(|_| column.comment.clone()),
             nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
             ..AlterColumn::default()
@@ -172,12 +183,22 @@ impl Planner<'_> {
         if table.kind == "p" {
             blocking.push("the partitions' indexes and constraints".into());
         }
-        let excluded = table
+        for constraint in table
             .constraints
             .iter()
-            .filter(|c| c.kind == "x" && c.columns.contains(&column.name))
-            .map(|c| format!("exclusion constraint {}", c.name));
-        blocking.extend(excluded);
+            .filter(|c| c.columns.contains(&column.name))
+        {
+            let kind = if constraint.kind == "x" {
+                "exclusion"
+            } else if constraint.kind != "c" && is_temporal(&constraint.definition) {
+                "temporal"
+            } else if is_not_enforced(&constraint.definition) {
+                "unenforced"
+            } else {
+                continue;
+            };
+            blocking.push(format!("{kind} constraint {}", constraint.name));
+        }
         if blocking.is_empty() {
             return Ok(());
         }
