@@ -149,3 +149,52 @@ fn a_comment_given_with_the_type_change_is_the_new_ones() {
     db.run("CALL migrate.downgrade('base')");
     assert_eq!(schema(&db), before);
 }
+
+#[test]
+fn a_default_and_a_comment_around_the_type_change_are_the_new_columns() {
+    let db = docs();
+    db.run("COMMENT ON COLUMN docs.body IS 'old'");
+    let before = schema(&db);
+    apply(
+        &db,
+        "ALTER TABLE docs ALTER COLUMN body SET DEFAULT 'none';
+         ALTER TABLE docs ALTER COLUMN body TYPE varchar(40);
+         COMMENT ON COLUMN docs.body IS 'new';
+         ALTER TABLE docs ALTER COLUMN body DROP NOT NULL",
+    );
+    db.run("CALL migrate.contract('1')");
+    let body = object(&db, "column public.docs.body");
+    has(&body, &["'none'", "comment new"]);
+    assert!(!body.contains("not null"), "{body}");
+    db.run("CALL migrate.downgrade('base')");
+    assert_eq!(schema(&db), before);
+    let db = docs();
+    apply(
+        &db,
+        "ALTER TABLE docs ALTER COLUMN body TYPE integer USING body::integer;
+         ALTER TABLE docs ALTER COLUMN body SET DEFAULT 7 * 6",
+    );
+    db.run("CALL migrate.contract('1')");
+    has(&object(&db, "column public.docs.body"), &["7 * 6"]);
+}
+
+#[test]
+fn what_would_leave_with_the_old_column_is_refused() {
+    let db = docs();
+    let before = schema(&db);
+    for then in [
+        "ALTER TABLE docs ALTER COLUMN body TYPE varchar(50)",
+        "ALTER TABLE docs ADD CONSTRAINT one UNIQUE (body)",
+        "CREATE INDEX ON docs (lower(body))",
+        "CREATE INDEX ON docs (id) WHERE body > 'x'",
+    ] {
+        let failure = db.error(&format!(
+            "SELECT migrate.apply($document$-- migrate:revision 1\n{RETYPE}; {then}$document$)"
+        ));
+        assert_eq!(failure.sqlstate, "0A000", "{then}: {failure}");
+        assert!(failure.hint.contains("migration of its own"), "{failure}");
+    }
+    assert_eq!(schema(&db), before);
+    // Another column's index is not in the way.
+    apply(&db, &format!("{RETYPE}; CREATE INDEX more ON docs (id)"));
+}

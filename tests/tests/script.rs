@@ -277,3 +277,53 @@ fn what_cannot_be_part_of_a_script_is_named() {
         );
     }
 }
+
+#[test]
+fn a_comment_has_the_one_before_as_its_way_back() {
+    let db = cluster().database();
+    db.run(
+        r#"CREATE TABLE docs (id bigint PRIMARY KEY, "The body" text, n int CONSTRAINT positive CHECK (n > 0));
+           INSERT INTO docs VALUES (1, 'x', 1);
+           CREATE INDEX docs_n ON docs (n);
+           CREATE VIEW v AS SELECT id FROM docs;
+           COMMENT ON TABLE docs IS 'old''s';
+           COMMENT ON COLUMN docs."The body" IS 'old body';
+           COMMENT ON INDEX docs_n IS 'old index';
+           COMMENT ON CONSTRAINT positive ON docs IS 'old constraint'"#,
+    );
+    let schema = || db.rows("SELECT object, definition FROM migrate.fingerprint() ORDER BY 1");
+    let before = schema();
+    let script = r#"-- migrate:revision 1
+        COMMENT ON TABLE docs IS 'new';
+        COMMENT ON COLUMN public.docs."The body" IS NULL;
+        COMMENT ON COLUMN docs.n IS 'new n';
+        COMMENT ON INDEX docs_n IS 'new index';
+        COMMENT ON CONSTRAINT positive ON docs IS 'new constraint';
+        CREATE TABLE more (id int);
+        COMMENT ON TABLE more IS 'mine';
+        COMMENT ON COLUMN more.id IS 'mine too';
+        CREATE INDEX docs_body ON docs ("The body");
+        COMMENT ON INDEX docs_body IS 'made here'"#;
+    db.run(&format!("SELECT migrate.apply($d${script}$d$)"));
+    db.run("CALL migrate.upgrade()");
+    assert_eq!(db.rows("SELECT state FROM migrate.status"), [["applied"]]);
+    let comments = db.rows(
+        "SELECT obj_description('docs'::regclass), col_description('docs'::regclass, 2), col_description('docs'::regclass, 3),
+                obj_description('docs_n'::regclass), obj_description('docs_body'::regclass), obj_description('more'::regclass),
+                col_description('more'::regclass, 1)",
+    );
+    assert_eq!(
+        comments,
+        [[
+            "new",
+            "NULL",
+            "new n",
+            "new index",
+            "made here",
+            "mine",
+            "mine too"
+        ]]
+    );
+    db.run("CALL migrate.downgrade('base')");
+    assert_eq!(schema(), before);
+}

@@ -5,6 +5,7 @@ SELECT c.oid::int8 AS oid,
        greatest(c.reltuples, 0)::float8 AS rows,
        CASE WHEN c.relkind IN ('r', 'm', 't') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
+       pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
        c.relpersistence = 't' AS temporary,
        (c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) AS inherited,
        (SELECT pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(pc.relname)

@@ -94,6 +94,24 @@ pub struct Sql {
     /// Ours: the views it drops, so that what they used can be dropped too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drops: Vec<String>,
+    /// Ours: what it comments on, so that the old comment can be put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comments: Option<Comments>,
+}
+
+/// What a COMMENT statement is on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comments {
+    /// `table`, `column`, `index` or `constraint`.
+    pub kind: String,
+    /// The table, or the index; as written, quoted if needed.
+    pub relation: String,
+    /// The column or the constraint.
+    #[serde(default)]
+    pub part: Option<String>,
+    #[serde(default)]
+    pub text: Option<String>,
 }
 
 /// An object that a statement makes.

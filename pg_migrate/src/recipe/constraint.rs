@@ -106,6 +106,7 @@ impl Planner<'_> {
                 *column = physical;
             }
             self.column(&key, &table, column)?;
+            self.not_replaced(&key, column)?;
         }
         if let (Some(check), false) = (&op.check, table.fresh) {
             let renaming = self

@@ -20,6 +20,7 @@ pub struct Table {
     pub fresh: bool,
     /// Temporary or owned by an extension etc. is of no concern here; system catalogs are.
     pub system: bool,
+    pub comment: Option<String>,
     /// Seen by its own session only.
     pub temporary: bool,
     /// Other tables inherit from it that are no partitions: its triggers do not fire for their rows.

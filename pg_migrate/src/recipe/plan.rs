@@ -3,6 +3,7 @@
 //! and the columns touched. One file per family of operations adds methods to it.
 
 mod build;
+mod order;
 
 pub use build::{concurrent, ddl, unlocked, validate, verify};
 
@@ -52,6 +53,9 @@ pub struct Planner<'a> {
     pub gone: BTreeSet<String>,
     /// Tables (no column) and columns that leave at contract: until then their names are taken.
     leaving: BTreeSet<(String, Option<String>)>,
+    /// Columns (with their tables) in whose place one of another type comes at contract, and that
+    /// type.
+    pub replaced: BTreeMap<(String, String), String>,
     pub plan: Plan,
 }
 
@@ -64,6 +68,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         renamings: Vec::new(),
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
+        replaced: BTreeMap::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
@@ -271,6 +276,14 @@ impl Planner<'_> {
         }
     }
 
+    pub fn change_column(&mut self, key: &str, name: &str, change: impl FnOnce(&mut Column)) {
+        self.change(key, |table| {
+            if let Some(column) = table.columns.iter_mut().find(|c| c.name == name) {
+                change(column);
+            }
+        });
+    }
+
     pub fn remember(&mut self, key: String, table: Table) {
         self.tables.insert(key, table);
     }
@@ -292,51 +305,6 @@ impl Planner<'_> {
         self.renamings
             .iter()
             .find(|found| found.table == table && found.new == column)
-    }
-
-    /// The column must not be in the middle of another change of the same migration.
-    pub fn settled(&self, table: &str, column: &str) -> Result<()> {
-        let moving = self
-            .renamings
-            .iter()
-            .any(|found| found.table == table && (found.new == column || found.old == column))
-            || self
-                .plan
-                .touches
-                .iter()
-                .any(|t| t.table == table && t.column == column);
-        if moving {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("column \"{column}\" of {table} is already being changed by an earlier operation"),
-            )
-            .hint("Put this operation in a migration of its own, after the first."));
-        }
-        Ok(())
-    }
-
-    /// From now on the table (`column`: its column) is one that leaves at contract.
-    pub fn leaves(&mut self, key: &str, column: Option<&str>) {
-        self.leaving
-            .insert((key.to_owned(), column.map(str::to_owned)));
-    }
-
-    /// An error if an earlier operation of this migration drops what has this name.
-    pub fn not_leaving(&self, key: &str, column: Option<&str>) -> Result<()> {
-        let place = (key.to_owned(), column.map(str::to_owned));
-        if !self.leaving.contains(&place) {
-            return Ok(());
-        }
-        let what = match column {
-            Some(column) => format!("column \"{column}\" of {key}"),
-            None => format!("table {key}"),
-        };
-        Err(Fault::new(
-            state::FEATURE_NOT_SUPPORTED,
-            format!("{what} cannot be dropped and made again in one migration"),
-        )
-        .detail("What is dropped leaves at contract, after everything else; until then its name is taken.")
-        .hint("Put them in two migrations, and contract the first before the second is applied."))
     }
 
     /// The phase of a step that must see what earlier operations did.

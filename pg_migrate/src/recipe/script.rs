@@ -8,10 +8,13 @@ mod table_tests;
 mod tests;
 
 use crate::document::model::{
-    Backfill, CreateIndex, Creates, DropIndex, DropTable, Operation, RenameColumn, RenameTable, Sql,
+    Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, Operation, RenameColumn,
+    RenameTable, Sql,
 };
 use crate::fault::{Fault, Result, state};
-use crate::pg::parser::tree::{self, Drop, DropKind, Index, Name, Node, Statement, Update};
+use crate::pg::parser::tree::{
+    self, CommentOn, Drop, DropKind, Index, Name, Node, Statement, Update,
+};
 use crate::recipe::names;
 use crate::recipe::quote::{ident, qualified};
 use serde_json::{Map, Value};
@@ -84,8 +87,24 @@ fn written(statement: &Statement) -> Vec<Operation> {
         Node::Drop(drop) if drop.kind == DropKind::View => drop.names.iter().map(sql).collect(),
         _ => Vec::new(),
     };
+    let comments = match &statement.node {
+        Node::Comment(comment) => Some(Comments {
+            kind: match comment.on {
+                CommentOn::Table => "table",
+                CommentOn::Column => "column",
+                CommentOn::Index => "index",
+                CommentOn::Constraint => "constraint",
+            }
+            .into(),
+            relation: sql(&comment.relation),
+            part: comment.part.clone(),
+            text: comment.text.clone(),
+        }),
+        _ => None,
+    };
     vec![Operation::Sql(Sql {
         drops,
+        comments,
         up: statement.text.clone(),
         no_transaction: !statement.transactional,
         creates,

@@ -57,6 +57,9 @@ impl Planner<'_> {
         let (key, table) = self.table(&op.table)?;
         let physical = self.physical(&key, &op.column);
         let column = self.column(&key, &table, &physical)?;
+        if op.needs_column() {
+            self.not_replaced(&key, &physical)?;
+        }
         let name = ident(&physical);
         let new_type = match &op.data_type {
             Some(wanted) => {
@@ -163,11 +166,14 @@ impl Planner<'_> {
                 None => format!("ALTER TABLE {key} ALTER COLUMN {name} DROP DEFAULT"),
             };
             if let Some(value) = default {
+                let data_type = self
+                    .replacing(key, &column.name)
+                    .unwrap_or_else(|| column.data_type.clone());
                 self.facts
-                    .expression("", value, Some(&column.data_type))
+                    .expression("", value, Some(&data_type))
                     .map(drop)?;
             }
-            let phase = self.now();
+            let phase = self.now_for(key, &column.name);
             let step = ddl(phase, key, Lock::AccessExclusive, set(default));
             self.push(step.undo(set(&column.default)));
             self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
@@ -176,13 +182,16 @@ impl Planner<'_> {
                 default: Some(column.default.clone()),
                 ..AlterColumn::default()
             }));
+            self.change_column(key, &column.name, |column| {
+                column.default.clone_from(default);
+            });
         }
         if let Some(comment) = &op.comment {
             let set = |value: &Option<String>| {
                 let value = value.as_deref().map_or_else(|| "NULL".to_owned(), literal);
                 format!("COMMENT ON COLUMN {key}.{name} IS {value}")
             };
-            let phase = self.now();
+            let phase = self.now_for(key, &column.name);
             let step = ddl(phase, key, Lock::ShareUpdateExclusive, set(comment));
             self.push(step.undo(set(&column.comment)));
             self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
@@ -191,6 +200,9 @@ impl Planner<'_> {
                 comment: Some(column.comment.clone()),
                 ..AlterColumn::default()
             }));
+            self.change_column(key, &column.name, |column| {
+                column.comment.clone_from(comment);
+            });
         }
         let of = ColumnOf {
             table: key.to_owned(),

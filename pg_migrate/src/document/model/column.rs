@@ -73,6 +73,20 @@ pub struct AlterColumn {
     pub down: Option<String>,
 }
 
+impl AlterColumn {
+    /// Whether it changes anything but the default and the comment.
+    pub fn needs_column(&self) -> bool {
+        let settings = AlterColumn {
+            table: self.table.clone(),
+            column: self.column.clone(),
+            default: self.default.clone(),
+            comment: self.comment.clone(),
+            ..AlterColumn::default()
+        };
+        *self != settings
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unique {

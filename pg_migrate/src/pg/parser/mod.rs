@@ -2,6 +2,7 @@
 //! recipes and lint need. Nothing is looked up in a catalog and nothing is run.
 
 mod block;
+mod comment;
 mod constraint;
 mod cut;
 mod raw;

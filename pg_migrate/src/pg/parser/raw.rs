@@ -21,7 +21,7 @@ tagged! {
     A_Expr T_A_Expr, A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
     AlterSubscriptionStmt T_AlterSubscriptionStmt, AlterTableCmd T_AlterTableCmd,
     AlterTableStmt T_AlterTableStmt, CaseExpr T_CaseExpr, ClusterStmt T_ClusterStmt, CoalesceExpr T_CoalesceExpr,
-    CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef,
+    CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef, CommentStmt T_CommentStmt,
     CompositeTypeStmt T_CompositeTypeStmt, Constraint T_Constraint, CopyStmt T_CopyStmt,
     CreateDomainStmt T_CreateDomainStmt, CreateEnumStmt T_CreateEnumStmt,
     CreateExtensionStmt T_CreateExtensionStmt, CreateFunctionStmt T_CreateFunctionStmt,

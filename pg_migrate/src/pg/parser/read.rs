@@ -1,5 +1,6 @@
 //! From a raw statement to a plain node.
 
+use super::comment;
 use super::cut::Cut;
 use super::raw::{self, cast, strings, text};
 use super::table;
@@ -68,6 +69,7 @@ fn recipe_node(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         NodeTag::T_DropStmt => drop_of(cast(stmt)?).map(Node::Drop),
         NodeTag::T_RenameStmt => rename(cast(stmt)?),
         NodeTag::T_UpdateStmt => update(cast(stmt)?, cut).map(Node::Update),
+        NodeTag::T_CommentStmt => comment::comment(cast(stmt)?).map(Node::Comment),
         NodeTag::T_TransactionStmt => {
             let two = cut.word(0, "start") || cut.word(0, "prepare");
             let words = 0..if two { 2 } else { 1 };

@@ -34,6 +34,7 @@ pub enum Node {
         to: String,
     },
     Update(Update),
+    Comment(Comment),
     /// Makes one object of another kind that `DROP kind name` takes away again.
     Create {
         /// As in `DROP kind`: `materialized_view`, `type`, `function`, …
@@ -229,4 +230,23 @@ pub struct Update {
     /// Doing it twice is not doing it once: an expression reads a column that is assigned, or gives
     /// another value each time while the condition does not tell which rows are done.
     pub once: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommentOn {
+    Table,
+    Column,
+    Index,
+    Constraint,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    pub on: CommentOn,
+    /// The table, or the index.
+    pub relation: Name,
+    /// The column or the constraint.
+    pub part: Option<String>,
+    /// `None`: IS NULL.
+    pub text: Option<String>,
 }

@@ -12,6 +12,7 @@ impl Planner<'_> {
         let (key, table) = self.table(&op.table)?;
         let physical = self.physical(&key, &op.column);
         let column = self.column(&key, &table, &physical)?;
+        self.not_replaced(&key, &physical)?;
         if column.not_null {
             return Ok(());
         }
@@ -105,7 +106,7 @@ impl Planner<'_> {
         }
         let name = ident(&column);
         self.plan.inverse.push(Operation::SetNotNull(op.clone()));
-        let phase = self.now();
+        let phase = self.now_for(&key, &column);
         self.push(
             ddl(
                 phase,

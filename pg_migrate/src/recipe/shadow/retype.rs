@@ -25,6 +25,13 @@ impl Planner<'_> {
         self.settled(key, &column.name)?;
         self.syncable(key, table)?;
         self.refuse_dependents(key, table, column)?;
+        if op.unique.is_some() || op.check.is_some() || op.references.is_some() {
+            return Err(Fault::new(
+                state::FEATURE_NOT_SUPPORTED,
+                format!("column \"{}\" of {key} cannot get another type and a constraint in one operation", column.name),
+            )
+            .hint("Add the constraint in a migration of its own, after this one."));
+        }
         let old = ident(&column.name);
         let shadow = name_with_suffix(&column.name, "_pgm_new");
         let new = ident(&shadow);
@@ -155,7 +162,10 @@ impl Planner<'_> {
             nullable: op.nullable.filter(|nullable| *nullable),
             ..op.clone()
         };
-        self.simple_changes(&rest, key, column)
+        self.simple_changes(&rest, key, column)?;
+        self.replaced
+            .insert((key.to_owned(), column.name.clone()), new_type.to_owned());
+        Ok(())
     }
 
     fn refuse_dependents(&self, key: &str, table: &Table, column: &Column) -> Result<()> {
