@@ -48,6 +48,7 @@ SELECT 'column ' || c.name || '.' || quote_ident(a.attname),
            'storage ' || a.attstorage::text,
            'compression ' || nullif(a.attcompression::text, ''),
            'statistics ' || nullif(a.attstattarget, -1),
+           'options ' || a.attoptions::text,
            'privileges ' || (SELECT string_agg(p::text, ' ' ORDER BY p::text) FROM unnest(a.attacl) p),
            'comment ' || col_description(a.attrelid, a.attnum))
 FROM relations c

@@ -72,6 +72,14 @@ impl Fault {
         Self::new(state::INTERNAL, message)
     }
 
+    /// A cancel or a shutdown: says nothing about what was being done.
+    pub fn is_interruption(&self) -> bool {
+        matches!(
+            self.sqlstate.as_str(),
+            state::QUERY_CANCELED | state::ADMIN_SHUTDOWN
+        )
+    }
+
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

@@ -10,6 +10,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With something more in the database.
+    fn with(more: &str) -> Self {
         let db = cluster().database();
         db.run(
             "CREATE TABLE users (id bigint PRIMARY KEY, username text NOT NULL, age int);
@@ -17,6 +22,7 @@ impl Bench {
              CREATE VIEW names AS SELECT 1 AS id;
              INSERT INTO users VALUES (1, 'ann', 30), (2, 'bob', 70);",
         );
+        db.run(more);
         let before = traces(&db);
         Self { db, before }
     }
@@ -145,6 +151,82 @@ fn an_expression_of_the_wrong_type_is_refused_before_anything_runs() {
         r#"{"revision": "1", "operations": [{"backfill": {"table": "users", "set": {"age": "agee + 1"}, "where": "age IS NULL"}}]}"#,
     );
     says(&failure, "42703", &["agee"]);
+}
+
+#[test]
+fn a_backfill_that_could_not_end_is_refused_before_anything_runs() {
+    let bench = Bench::with(
+        "CREATE FUNCTION dice() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT (random() * 6)::int'",
+    );
+    for document in [
+        r#"{"revision": "1", "operations": [{"backfill": {"table": "users", "set": {"age": "dice()"}}}]}"#,
+        r#"{"revision": "1", "operations": [{"backfill": {"table": "users", "set": {"age": "1"}, "down": {"age": "dice()"}}}]}"#,
+        "-- migrate:revision 1\nUPDATE users SET age = dice();",
+        "-- migrate:revision 1\nALTER TABLE users ADD COLUMN x int;\nUPDATE users SET age = dice();",
+    ] {
+        let failure = bench.refuses(document);
+        says(
+            &failure,
+            "22023",
+            &[
+                "cannot tell which rows are done",
+                "another value each time",
+                "where",
+                "as-written",
+            ],
+        );
+    }
+    let failure = bench.refuses(
+        r#"{"revision": "1", "operations": [{"backfill": {"table": "users", "set": {"age": "1"}, "where": "dice() = 1"}}]}"#,
+    );
+    says(&failure, "22023", &["volatile"]);
+}
+
+#[test]
+fn what_is_dropped_cannot_be_made_again_in_the_same_migration() {
+    let bench = Bench::with("DROP VIEW elders");
+    for (script, what) in [
+        (
+            "DROP TABLE users; CREATE TABLE users (id int)",
+            "table public.users",
+        ),
+        (
+            "DROP TABLE users; CREATE TABLE IF NOT EXISTS users (id int)",
+            "table public.users",
+        ),
+        (
+            "DROP TABLE users; CREATE VIEW users AS SELECT 1",
+            "table public.users",
+        ),
+        (
+            "DROP TABLE users; CREATE TABLE people (id int); ALTER TABLE people RENAME TO users",
+            "table public.users",
+        ),
+        (
+            "ALTER TABLE users DROP COLUMN age; ALTER TABLE users ADD COLUMN age bigint",
+            "column \"age\" of public.users",
+        ),
+        (
+            "ALTER TABLE users DROP COLUMN age, ADD COLUMN IF NOT EXISTS age bigint",
+            "column \"age\" of public.users",
+        ),
+        (
+            "ALTER TABLE users DROP COLUMN age; ALTER TABLE users RENAME COLUMN username TO age",
+            "column \"age\" of public.users",
+        ),
+    ] {
+        let failure = bench.refuses(&format!("-- migrate:revision 1\n{script};"));
+        says(
+            &failure,
+            "0A000",
+            &[what, "in one migration", "two migrations", "contract"],
+        );
+    }
+    let failure = bench.refuses(
+        r#"{"revision": "1", "operations": [{"drop_table": {"name": "users"}},
+            {"create_table": {"name": "users", "columns": [{"name": "id", "type": "int"}]}}]}"#,
+    );
+    says(&failure, "0A000", &["two migrations"]);
 }
 
 #[test]

@@ -333,3 +333,93 @@ fn an_index_of_somebody_else_is_never_taken_for_ours() {
             .contains("(id)")
     );
 }
+
+/// Up, contract, back, with an interruption at ever other moments of each.
+#[test]
+fn contract_and_downgrade_survive_interruptions() {
+    let db = cluster().database();
+    db.run(
+        "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, n bigint NOT NULL DEFAULT 0);
+         INSERT INTO t (id, a) SELECT i, 'value ' || i FROM generate_series(1, 5000) i;
+         CREATE INDEX t_a ON t (a)",
+    );
+    let before = db.rows("SELECT object, definition FROM migrate.fingerprint() ORDER BY 1");
+    db.run(
+        "SELECT migrate.add('-- migrate:revision 1
+ALTER TABLE t RENAME COLUMN a TO b;
+CREATE INDEX t_n ON t (n);
+ALTER TABLE t ALTER COLUMN n TYPE numeric;')",
+    );
+    let mut interruptions = 0;
+    let mut round = 0u64;
+    for calls in [
+        &["CALL migrate.upgrade()", "CALL migrate.downgrade('base')"][..],
+        &[
+            "CALL migrate.upgrade()",
+            "CALL migrate.contract('1')",
+            "CALL migrate.downgrade('base')",
+        ],
+        &[
+            "CALL migrate.upgrade()",
+            "CALL migrate.contract('1')",
+            "CALL migrate.downgrade('base')",
+        ],
+    ] {
+        for call in calls {
+            loop {
+                round += 1;
+                assert!(round < 600, "never got through {call}");
+                let mut client = db.connect();
+                let pid: i32 = client
+                    .query_one("SELECT pg_backend_pid()", &[])
+                    .unwrap()
+                    .get(0);
+                let outcome = thread::scope(|scope| {
+                    let running = scope.spawn(|| client.batch_execute(call));
+                    thread::sleep(Duration::from_millis(3 + 7 * (round % 23)));
+                    if !running.is_finished() {
+                        let how = if round.is_multiple_of(2) {
+                            "pg_cancel_backend"
+                        } else {
+                            "pg_terminate_backend"
+                        };
+                        db.rows(&format!("SELECT {how}({pid})"));
+                    }
+                    running.join().unwrap()
+                });
+                match outcome {
+                    Ok(()) => break,
+                    Err(error) => {
+                        let failure = pg_migrate_tests::Failure::from(&error);
+                        let expected =
+                            ["57014", "57P01", "55006", ""].contains(&failure.sqlstate.as_str());
+                        // It had got through and was interrupted on the way out.
+                        let through = failure.message.contains("already applied");
+                        assert!(expected || through, "{call}: {failure}");
+                        interruptions += 1;
+                        if through {
+                            break;
+                        }
+                    }
+                }
+            }
+            assert_eq!(
+                db.one::<i64>("SELECT count(*) FROM t WHERE id BETWEEN 1 AND 5000 AND to_jsonb(t) ->> CASE WHEN to_jsonb(t) ? 'a' THEN 'a' ELSE 'b' END = 'value ' || id"),
+                5000,
+                "after {call}"
+            );
+        }
+        let after = db.rows("SELECT object, definition FROM migrate.fingerprint() ORDER BY 1");
+        let lost: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
+        let new: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
+        assert!(
+            lost.is_empty() && new.is_empty(),
+            "lost {lost:#?}
+new {new:#?}"
+        );
+    }
+    assert!(
+        interruptions > 3,
+        "hardly any interruption: {interruptions}"
+    );
+}

@@ -4,6 +4,7 @@ use super::{mirror, relation};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::pg::analyze;
+use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg};
 use crate::recipe::facts::{Column, Dependent, Facts, Table};
 use serde::Deserialize;
@@ -140,6 +141,19 @@ impl Facts for Live {
 
     fn canonical_type(&self, data_type: &str) -> Result<String> {
         analyze::canonical_type(data_type)
+    }
+
+    fn toastable(&self, data_type: &str) -> Result<bool> {
+        #[derive(Deserialize)]
+        struct Toastable {
+            value: bool,
+        }
+        let row: Option<Toastable> = spi::first(
+            "SELECT t.typstorage <> 'p' AS value FROM pg_catalog.pg_type t \
+             WHERE t.oid = pg_catalog.to_regtype($1)",
+            &[Arg::Text(before_collation(data_type).0)],
+        )?;
+        Ok(row.is_some_and(|row| row.value))
     }
 
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool> {

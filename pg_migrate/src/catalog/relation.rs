@@ -27,6 +27,9 @@ pub fn name_parts(name: &str) -> Result<Vec<String>> {
         )
     })
     .map_err(|fault| {
+        if fault.is_interruption() {
+            return fault;
+        }
         Fault::invalid(format!("\"{name}\" is not a name"))
             .detail(fault.message)
             .hint("Write table or schema.table, with double quotes around a part that needs them.")

@@ -36,7 +36,15 @@ SELECT c.oid::int8 AS oid,
                                      'grantee', CASE WHEN g.grantee = 0 THEN 'PUBLIC'
                                                      ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END,
                                      'grantable', g.is_grantable) ORDER BY g.privilege_type, g.grantee)
-                          FROM pg_catalog.aclexplode(a.attacl) g), '[]'::jsonb)
+                          FROM pg_catalog.aclexplode(a.attacl) g), '[]'::jsonb),
+                      'statistics', nullif(a.attstattarget, -1),
+                      'storage', CASE WHEN a.attstorage <> t.typstorage THEN
+                          CASE a.attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END,
+                      'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
+                      'options', coalesce((
+                          SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', o.option_name, 'value', o.option_value)
+                                                      ORDER BY o.option_name)
+                          FROM pg_catalog.pg_options_to_table(a.attoptions) o), '[]'::jsonb)
                   ) ORDER BY a.attnum)
            FROM pg_catalog.pg_attribute a
            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -59,7 +67,9 @@ SELECT c.oid::int8 AS oid,
                       'unique', i.indisunique AND NOT i.indisexclusion,
                       'valid', i.indisvalid,
                       'constraint', k.conname,
-                      'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class')
+                      'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
+                      'clustered', i.indisclustered,
+                      'replica_identity', i.indisreplident
                   ) ORDER BY ic.relname)
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid

@@ -59,17 +59,18 @@ pub fn phase(
 ) -> Result<()> {
     let id = revision.revision.as_str();
     let mut group: Vec<StepRow> = Vec::new();
-    let open: Vec<StepRow> = ledger::steps(id, direction)?
+    let steps: Vec<StepRow> = ledger::steps(id, direction)?
         .into_iter()
-        .filter(|step| {
-            step.phase == Phase::Contract
-                && (!matches!(step.state.as_str(), "done" | "skipped") || step.kind == Kind::Verify)
-        })
+        .filter(|step| step.phase == Phase::Contract)
         .collect();
-    let unfinished = open.iter().any(|step| step.kind != Kind::Verify);
-    for step in open {
-        // What was verified before an interruption is verified again: time has passed.
-        if step.kind == Kind::Verify && !unfinished && step.state == "done" {
+    let begun = steps
+        .iter()
+        .any(|step| step.kind != Kind::Verify && step.is_over());
+    for step in steps {
+        // What was verified before an interruption is verified again, for time has passed; but not
+        // once something is gone that it reads.
+        let again = step.kind == Kind::Verify && !begun && step.state == "done";
+        if step.is_over() && !again {
             continue;
         }
         let joins = step.kind == Kind::Ddl

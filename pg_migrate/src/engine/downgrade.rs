@@ -87,11 +87,25 @@ fn one(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
             })?;
             inverse(transactions, revision)?;
         }
+        State::Downgrading if ledger::steps(id, "down")?.is_empty() => {
+            undo(transactions, revision)?;
+        }
         State::Downgrading => {
             start::expand(transactions, revision, "down")?;
             inverse(transactions, revision)?;
         }
-        _ => undo(transactions, revision)?,
+        _ => {
+            // An interruption must not leave it to an upgrade to go on from steps half undone.
+            ledger::set_state(id, State::Downgrading)?;
+            ledger::event(&Event {
+                revision: Some(id),
+                direction: Some("down"),
+                what: "started",
+                ..Event::default()
+            })?;
+            transactions.commit();
+            undo(transactions, revision)?;
+        }
     }
     ledger::clear_steps(id, "up")?;
     ledger::clear_steps(id, "down")?;

@@ -11,7 +11,7 @@ use super::context::{Mode, Transactions};
 use super::run::{self, Progress};
 use super::{register, start};
 use crate::backfill;
-use crate::fault::{Fault, Result, state};
+use crate::fault::{Fault, Result};
 use crate::history::Graph;
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
@@ -142,7 +142,7 @@ fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) 
             Ok(Some(Progress::Done | Progress::More)) => return Ok(Look::Worked),
             Ok(Some(Progress::Idle)) => waiting = true,
             Ok(None) => {}
-            Err(fault) if scope.insist || interrupted(&fault) => return Err(fault),
+            Err(fault) if scope.insist || fault.is_interruption() => return Err(fault),
             Err(fault) => {
                 error::warning(fault);
                 return Ok(Look::Worked);
@@ -153,7 +153,7 @@ fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) 
     if loose && let Some(job) = backfill::next_job()? {
         let batch = match backfill::batch(job) {
             Ok(batch) => batch,
-            Err(fault) if interrupted(&fault) => return Err(fault),
+            Err(fault) if fault.is_interruption() => return Err(fault),
             Err(fault) => {
                 transactions.commit();
                 return Err(fault);
@@ -169,14 +169,6 @@ fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) 
     } else {
         Look::Nothing
     })
-}
-
-/// A cancel or a shutdown: not the step's failure.
-pub fn interrupted(fault: &Fault) -> bool {
-    matches!(
-        fault.sqlstate.as_str(),
-        state::QUERY_CANCELED | state::ADMIN_SHUTDOWN
-    )
 }
 
 /// The next piece of work of one migration. `None`: nothing to do for a driver.
@@ -263,7 +255,7 @@ pub fn recording<T>(
         Ok(value) => return Ok(value),
         Err(fault) => fault,
     };
-    if interrupted(&fault) || transactions.mode() != Mode::Driver {
+    if fault.is_interruption() || transactions.mode() != Mode::Driver {
         return Err(fault);
     }
     if let Some(step) = step {

@@ -202,6 +202,15 @@ fn concurrent(
             }
         }
     }
+    if let Some(index) = step.args.get("drops").and_then(Value::as_str)
+        && step.attempts > 0
+        && within(revision, || catalog::index_state(index))? == IndexState::Absent
+    {
+        // The worker was through before whoever waited for it was interrupted.
+        done(step, begun)?;
+        transactions.commit();
+        return Ok(());
+    }
     ledger::start_step(step)?;
     transactions.commit();
     at_top_level(transactions, revision, &step.sql).map_err(|fault| at_step(fault, step))?;

@@ -115,8 +115,11 @@ impl Planner<'_> {
                 .cloned();
             if let Some(found) = renaming {
                 let text = format!("CHECK ({check})");
-                if let Ok(renamed) = self.constraint_renamed(&key, &text, &found.new, &found.old) {
-                    op.definition = Some(renamed);
+                match self.constraint_renamed(&key, &text, &found.new, &found.old) {
+                    Ok(renamed) => op.definition = Some(renamed),
+                    Err(fault) if fault.is_interruption() => return Err(fault),
+                    // It is about other columns, or wrong: the statement itself will say so.
+                    Err(_) => {}
                 }
             }
         }

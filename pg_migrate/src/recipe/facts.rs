@@ -51,6 +51,21 @@ pub struct Column {
     pub comment: Option<String>,
     /// `(privilege, grantee as SQL, with grant option)`.
     pub grants: Vec<Grant>,
+    /// What ANALYZE keeps of it; `None`: the default.
+    pub statistics: Option<i32>,
+    /// `plain`, `external`, `extended` or `main`, where it is not what its type gets.
+    pub storage: Option<String>,
+    /// `pglz` or `lz4`; `None`: the default.
+    pub compression: Option<String>,
+    /// `n_distinct`, `n_distinct_inherited`.
+    pub options: Vec<Setting>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Setting {
+    pub name: String,
+    pub value: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -74,6 +89,10 @@ pub struct Index {
     /// The constraint that owns it.
     pub constraint: Option<String>,
     pub comment: Option<String>,
+    /// CLUSTER goes by it.
+    pub clustered: bool,
+    /// Tells replicas which row is meant.
+    pub replica_identity: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -162,6 +181,8 @@ pub trait Facts {
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
+    /// Whether columns of that type can be compressed and stored out of line.
+    fn toastable(&self, data_type: &str) -> Result<bool>;
     /// Whether an index or any other relation of that name exists in the table's schema.
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool>;
 }

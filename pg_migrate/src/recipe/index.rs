@@ -5,6 +5,7 @@ use crate::fault::{Fault, Result, state};
 use crate::recipe::plan::{Planner, concurrent, unlocked};
 use crate::recipe::quote::{ident, qualified};
 use crate::recipe::step::{Kind, Phase, Step};
+use serde_json::json;
 
 fn key(column: &IndexColumn) -> String {
     let mut sql = ident(&column.column);
@@ -45,12 +46,15 @@ pub fn definition(op: &CreateIndex) -> String {
 
 /// A concurrent drop.
 pub fn drop_index_concurrently(phase: Phase, table: &str, index: &str) -> Step {
-    concurrent(
-        phase,
-        table,
-        None,
-        format!("DROP INDEX CONCURRENTLY {index}"),
-    )
+    Step {
+        args: json!({ "drops": index }),
+        ..concurrent(
+            phase,
+            table,
+            None,
+            format!("DROP INDEX CONCURRENTLY {index}"),
+        )
+    }
 }
 
 impl Planner<'_> {

@@ -50,6 +50,8 @@ pub struct Planner<'a> {
     pub renamings: Vec<Renaming>,
     /// Relations that leave at once (views, indexes of constraints): their names are free again.
     pub gone: BTreeSet<String>,
+    /// Tables (no column) and columns that leave at contract: until then their names are taken.
+    leaving: BTreeSet<(String, Option<String>)>,
     pub plan: Plan,
 }
 
@@ -61,6 +63,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         tables: BTreeMap::new(),
         renamings: Vec::new(),
         gone: BTreeSet::new(),
+        leaving: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
@@ -310,6 +313,30 @@ impl Planner<'_> {
             .hint("Put this operation in a migration of its own, after the first."));
         }
         Ok(())
+    }
+
+    /// From now on the table (`column`: its column) is one that leaves at contract.
+    pub fn leaves(&mut self, key: &str, column: Option<&str>) {
+        self.leaving
+            .insert((key.to_owned(), column.map(str::to_owned)));
+    }
+
+    /// An error if an earlier operation of this migration drops what has this name.
+    pub fn not_leaving(&self, key: &str, column: Option<&str>) -> Result<()> {
+        let place = (key.to_owned(), column.map(str::to_owned));
+        if !self.leaving.contains(&place) {
+            return Ok(());
+        }
+        let what = match column {
+            Some(column) => format!("column \"{column}\" of {key}"),
+            None => format!("table {key}"),
+        };
+        Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            format!("{what} cannot be dropped and made again in one migration"),
+        )
+        .detail("What is dropped leaves at contract, after everything else; until then its name is taken.")
+        .hint("Put them in two migrations, and contract the first before the second is applied."))
     }
 
     /// The phase of a step that must see what earlier operations did.

@@ -24,6 +24,7 @@ impl Planner<'_> {
     pub fn create_table(&mut self, op: &CreateTable) -> Result<()> {
         let (schema, name) = self.facts.landing(&op.name)?;
         let key = qualified(&schema, &name);
+        self.not_leaving(&key, None)?;
         if self.has_table(&op.name)? {
             return Err(
                 Fault::new("42P07", format!("relation {key} already exists")).hint(
@@ -181,6 +182,7 @@ impl Planner<'_> {
             }
         }
         self.push(step);
+        self.leaves(&key, None);
         Ok(())
     }
 
@@ -188,6 +190,7 @@ impl Planner<'_> {
         let (key, table) = self.table(&op.from)?;
         let (_, to) = self.facts.landing(&op.to)?;
         let new_key = qualified(&table.schema, &to);
+        self.not_leaving(&new_key, None)?;
         if self.facts.relation_exists(&table.schema, &to)? {
             return Err(Fault::new(
                 "42P07",

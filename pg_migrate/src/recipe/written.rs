@@ -35,6 +35,12 @@ impl Planner<'_> {
             self.gone.insert(qualified(&schema, &name));
         }
         let invents = op.creates.as_ref();
+        if let Some(made) = invents
+            && (made.kind.ends_with("table") || made.kind.ends_with("view"))
+        {
+            let (schema, name) = self.facts.landing(&made.name)?;
+            self.not_leaving(&qualified(&schema, &name), None)?;
+        }
         let down = match (&op.down, invents) {
             (Some(down), _) => Some(down.clone()),
             // IF NOT EXISTS: what was there before is not taken away.

@@ -15,6 +15,7 @@ impl Planner<'_> {
         let (key, table) = self.table(&op.table)?;
         let column = &op.column;
         let name = ident(&column.name);
+        self.not_leaving(&key, Some(&column.name))?;
         if table.column(&column.name).is_some() {
             if op.if_not_exists {
                 return Ok(());

@@ -129,6 +129,7 @@ impl Planner<'_> {
             self.push(step);
         }
         self.touch(&key, &op.column);
+        self.leaves(&key, Some(&op.column));
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! What a type change carries from the old column to the new one.
 
 use super::helper_build;
-use crate::document::model::CreateConstraint;
+use crate::document::model::{CreateConstraint, Operation, Sql};
 use crate::fault::Result;
 use crate::recipe::facts::{Column, Constraint, Index, Table};
 use crate::recipe::names;
-use crate::recipe::plan::Planner;
-use crate::recipe::quote::{ident, idents, name_with_suffix, qualified};
+use crate::recipe::plan::{Planner, ddl};
+use crate::recipe::quote::{ident, idents, literal, name_with_suffix, qualified};
+use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::deferral;
 
 /// Statements that swap the copies in.
@@ -18,7 +19,72 @@ pub struct Swap {
     pub after: Vec<String>,
 }
 
+/// What follows `ALTER COLUMN name` to give a column the statistics target and options of `from`.
+fn estimates(from: &Column) -> Vec<String> {
+    let mut clauses = Vec::new();
+    if let Some(target) = from.statistics {
+        clauses.push(format!("SET STATISTICS {target}"));
+    }
+    if !from.options.is_empty() {
+        let options: Vec<_> = from
+            .options
+            .iter()
+            .map(|option| format!("{} = {}", ident(&option.name), literal(&option.value)))
+            .collect();
+        clauses.push(format!("SET ({})", options.join(", ")));
+    }
+    clauses
+}
+
+/// What follows `ALTER COLUMN name` to give a column the storage and compression of `from`.
+fn storage(from: &Column) -> Vec<String> {
+    let storage = from.storage.iter().map(|way| format!("SET STORAGE {way}"));
+    let compression = from
+        .compression
+        .iter()
+        .map(|method| format!("SET COMPRESSION {method}"));
+    storage.chain(compression).collect()
+}
+
+fn alter(key: &str, column: &str, clauses: &[String]) -> String {
+    let name = ident(column);
+    let commands: Vec<_> = clauses
+        .iter()
+        .map(|clause| format!("ALTER COLUMN {name} {clause}"))
+        .collect();
+    format!("ALTER TABLE {key} {}", commands.join(", "))
+}
+
 impl Planner<'_> {
+    /// Statistics target, options, storage and compression of `column` for `shadow`, which is of
+    /// type `new_type`. Must come before the first value is stored.
+    pub fn carry_tuning(
+        &mut self,
+        key: &str,
+        column: &Column,
+        shadow: &str,
+        new_type: &str,
+    ) -> Result<()> {
+        let mut clauses = estimates(column);
+        let stored = storage(column);
+        if !stored.is_empty() && self.facts.toastable(new_type)? {
+            clauses.extend(stored);
+        } else if !stored.is_empty() {
+            // The new type cannot have it: the old one's way back must give it anew.
+            self.plan.inverse.push(Operation::Sql(Sql {
+                up: alter(key, &column.name, &stored),
+                down: Some("SELECT 1".into()),
+                on_complete: true,
+                ..Sql::default()
+            }));
+        }
+        if !clauses.is_empty() {
+            let sql = alter(key, shadow, &clauses);
+            self.push(ddl(Phase::Expand, key, Lock::AccessExclusive, sql));
+        }
+        Ok(())
+    }
+
     /// What the NOT NULL of `shadow` is called until and after it takes the place of `column`.
     pub fn names_of_not_null(
         &self,
@@ -100,6 +166,24 @@ impl Planner<'_> {
                     ));
                 }
             }
+            if let Some(comment) = &index.comment {
+                swap.after.push(format!(
+                    "COMMENT ON INDEX {old_name} IS {}",
+                    literal(comment)
+                ));
+            }
+            if index.clustered {
+                swap.after.push(format!(
+                    "ALTER TABLE {key} CLUSTER ON {}",
+                    ident(&index.name)
+                ));
+            }
+            if index.replica_identity {
+                swap.after.push(format!(
+                    "ALTER TABLE {key} REPLICA IDENTITY USING INDEX {}",
+                    ident(&index.name)
+                ));
+            }
         }
         let constraints: Vec<Constraint> = table
             .constraints
@@ -147,6 +231,16 @@ impl Planner<'_> {
                 ident(&name),
                 ident(&constraint.name)
             ));
+        }
+        let commented = table.constraints.iter().filter(|c| involved(&c.columns));
+        for constraint in commented {
+            if let Some(comment) = &constraint.comment {
+                swap.after.push(format!(
+                    "COMMENT ON CONSTRAINT {} ON {key} IS {}",
+                    ident(&constraint.name),
+                    literal(comment)
+                ));
+            }
         }
         Ok(swap)
     }

@@ -20,6 +20,7 @@ impl Planner<'_> {
     pub fn rename_column(&mut self, op: &RenameColumn) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
         let column = self.column(&key, &table, &op.from)?;
+        self.not_leaving(&key, Some(&op.to))?;
         if table.column(&op.to).is_some() {
             return Err(Fault::new(
                 state::DUPLICATE_COLUMN,

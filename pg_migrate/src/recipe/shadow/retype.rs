@@ -54,9 +54,14 @@ impl Planner<'_> {
             )
             .undo(format!("ALTER TABLE {key} DROP COLUMN {new}")),
         );
-        for sql in carry_attributes(key, column, &shadow) {
+        let carried = Column {
+            comment: op.comment.clone().unwrap_or_else(|| column.comment.clone()),
+            ..column.clone()
+        };
+        for sql in carry_attributes(key, &carried, &shadow) {
             self.push(ddl(Phase::Expand, key, Lock::AccessExclusive, sql));
         }
+        self.carry_tuning(key, column, &shadow, new_type)?;
         self.push(
             ddl(
                 Phase::Expand,
@@ -132,7 +137,10 @@ impl Planner<'_> {
             data_type: Some(column.data_type.clone()),
             up: Some(down_over_new),
             down: Some(up),
-            default: op.default.as_ref().map(|_| column.default.clone()),
+            // As it was, not cast there and back.
+            default: (op.default.is_some() || column.default.is_some())
+                .then(|| column.default.clone()),
+            comment: op.comment.as_ref().map(|_| column.comment.clone()),
             nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
             ..AlterColumn::default()
         }));
@@ -142,6 +150,7 @@ impl Planner<'_> {
             up: None,
             down: None,
             default: None,
+            comment: None,
             // NOT NULL is for the new column, and done.
             nullable: op.nullable.filter(|nullable| *nullable),
             ..op.clone()
