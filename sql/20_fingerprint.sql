@@ -48,7 +48,9 @@ SELECT 'column ' || c.name || '.' || quote_ident(a.attname),
            'storage ' || a.attstorage::text,
            'compression ' || nullif(a.attcompression::text, ''),
            'statistics ' || nullif(a.attstattarget, -1),
-           'options ' || a.attoptions::text,
+           -- Those that ALTER COLUMN SET knows; the server keeps marks of its own beside them.
+           'options ' || (SELECT string_agg(o.option_name || '=' || o.option_value, ' ' ORDER BY o.option_name)
+                          FROM pg_options_to_table(a.attoptions) o WHERE o.option_name ~ '^n_distinct'),
            'privileges ' || (SELECT string_agg(p::text, ' ' ORDER BY p::text) FROM unnest(a.attacl) p),
            'comment ' || col_description(a.attrelid, a.attnum))
 FROM relations c

@@ -44,6 +44,7 @@ pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 pub extern "C-unwind" fn _PG_init() {
     engine::register_settings();
     sync::register_settings();
+    pg::settings::reserve(c"migrate");
 }
 
 /// Tells pgrx that the schema exists; sql/00_tables.sql makes it.

@@ -384,6 +384,15 @@ fn what_destroys_data_is_flagged() {
 }
 
 #[test]
+fn a_misspelt_setting() {
+    let bench = Bench::new();
+    let failure = bench.refuses_sql("SELECT migrate.graph(); SET migrate.lock_timeot = '1s'");
+    says(&failure, "42602", &["migrate.lock_timeot"]);
+    let failure = bench.refuses_sql("SELECT migrate.graph(); SET migrate.lock_timeout = 'soon'");
+    says(&failure, "22023", &["migrate.lock_timeout"]);
+}
+
+#[test]
 fn no_pg_cron() {
     let bench = Bench::new();
     let failure = bench.refuses_sql("SELECT migrate.schedule()");

@@ -56,7 +56,7 @@ fn a_type_change_carries_the_columns_settings() {
         "storage e",
         "compression p",
         "statistics 500",
-        "options {n_distinct=-0.5,n_distinct_inherited=7}",
+        "options n_distinct=-0.5 n_distinct_inherited=7",
         "carry_body_reader=rw",
         "the text's text",
     ];

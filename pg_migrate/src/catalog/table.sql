@@ -45,7 +45,8 @@ SELECT c.oid::int8 AS oid,
                       'options', coalesce((
                           SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', o.option_name, 'value', o.option_value)
                                                       ORDER BY o.option_name)
-                          FROM pg_catalog.pg_options_to_table(a.attoptions) o), '[]'::jsonb)
+                          FROM pg_catalog.pg_options_to_table(a.attoptions) o
+                          WHERE o.option_name ~ '^n_distinct'), '[]'::jsonb)
                   ) ORDER BY a.attnum)
            FROM pg_catalog.pg_attribute a
            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

@@ -47,3 +47,9 @@ impl Drop for Scope {
         }
     }
 }
+
+/// From now on a setting `prefix.…` that nobody defined is an error, so that a misspelt one is noticed.
+pub fn reserve(prefix: &std::ffi::CStr) {
+    // SAFETY: the name outlives the call, which copies it.
+    unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
+}

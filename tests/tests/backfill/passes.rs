@@ -1,44 +1,9 @@
 //! Rows that move: rewrites of the table in the middle of a job, and writers without a trigger.
 
+use super::{ROWS, copy, count_up, finish, keep_in_sync, table, unfilled};
 use pg_migrate_tests::{Db, cluster};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-
-const ROWS: i64 = 20_000;
-
-fn table(db: &Db) {
-    db.run(&format!(
-        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, n int NOT NULL DEFAULT 0, ok boolean, pad text);
-         INSERT INTO t (id, a, pad) SELECT i, 'v' || i, repeat('x', 100) FROM generate_series(1, {ROWS}) i;"
-    ));
-    db.run("VACUUM ANALYZE t");
-}
-
-/// A trigger that fills `b` from `a` whatever is written. With it a job visits each row once.
-fn keep_in_sync(db: &Db) {
-    db.run("SELECT migrate.sync_column_trigger('t', 'a', 'b')");
-}
-
-fn copy(db: &Db, target_ms: i32) -> i64 {
-    db.one(&format!(
-        "SELECT migrate.backfill('t', 'b = a', 'b IS NULL AND a IS NOT NULL', {target_ms})"
-    ))
-}
-
-/// A job that would show any row done twice or not at all.
-fn count_up(db: &Db, target_ms: i32) -> i64 {
-    db.one(&format!(
-        "SELECT migrate.backfill('t', 'n = n + 1, ok = true', 'ok IS NULL', {target_ms})"
-    ))
-}
-
-fn unfilled(db: &Db) -> i64 {
-    db.one("SELECT count(*) FROM t WHERE b IS DISTINCT FROM a")
-}
-
-fn finish(db: &Db, job: i64) {
-    db.run(&format!("CALL migrate.run_backfill({job})"));
-}
 
 /// Rows move behind the cursor, and no trigger fills them: only the look at the end finds them.
 #[test]

@@ -1,29 +1,8 @@
 //! Backfill jobs: what they fill, what they refuse, how they are steered and what they say.
 
+use super::{ROWS, job, table, unfilled};
 use pg_migrate_tests::{Db, cluster};
 use std::time::{Duration, Instant};
-
-/// Rows over some hundred blocks.
-const ROWS: i64 = 20_000;
-
-fn table(db: &Db) {
-    db.run(&format!(
-        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, n int NOT NULL DEFAULT 0, ok boolean, pad text);
-         INSERT INTO t (id, a, pad) SELECT i, 'v' || i, repeat('x', 100) FROM generate_series(1, {ROWS}) i;"
-    ));
-    db.run("VACUUM ANALYZE t");
-}
-
-fn job(db: &Db, set: &str, predicate: Option<&str>, target_ms: i32) -> i64 {
-    let predicate = predicate.map_or("NULL".to_owned(), |text| format!("$${text}$$"));
-    db.one(&format!(
-        "SELECT migrate.backfill('t', $${set}$$, {predicate}, {target_ms})"
-    ))
-}
-
-fn unfilled(db: &Db) -> i64 {
-    db.one("SELECT count(*) FROM t WHERE b IS DISTINCT FROM a")
-}
 
 #[test]
 fn a_job_fills_every_row_and_says_so() {

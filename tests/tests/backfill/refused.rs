@@ -1,23 +1,7 @@
 //! What a backfill refuses, whose rights it has, and what it tells beforehand.
 
+use super::{job, table};
 use pg_migrate_tests::{Db, cluster};
-
-const ROWS: i64 = 20_000;
-
-fn table(db: &Db) {
-    db.run(&format!(
-        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, n int NOT NULL DEFAULT 0, ok boolean, pad text);
-         INSERT INTO t (id, a, pad) SELECT i, 'v' || i, repeat('x', 100) FROM generate_series(1, {ROWS}) i;"
-    ));
-    db.run("VACUUM ANALYZE t");
-}
-
-fn job(db: &Db, set: &str, predicate: Option<&str>, target_ms: i32) -> i64 {
-    let predicate = predicate.map_or("NULL".to_owned(), |text| format!("$${text}$$"));
-    db.one(&format!(
-        "SELECT migrate.backfill('t', $${set}$$, {predicate}, {target_ms})"
-    ))
-}
 
 #[track_caller]
 fn state(db: &Db, job: i64) -> String {
