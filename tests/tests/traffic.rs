@@ -241,7 +241,11 @@ fn waits_and_holds_are_measured() {
     let long = |time: Duration| time >= Duration::from_millis(250);
     assert!(long(hold.held) && long(wait.waited), "{hold:?} {wait:?}");
     assert_eq!(wait.what, "relation");
-    assert!(wait.behind.contains("pg_migrate by hand"), "{wait:?}");
+    // At the last look at a wait its blocker may be gone already.
+    assert!(
+        wait.behind.is_empty() || wait.behind.contains("pg_migrate by hand"),
+        "{wait:?}"
+    );
     assert!(report.latency("before").max >= Duration::from_millis(250));
 }
 

@@ -1,7 +1,7 @@
 //! Backfill jobs: what they fill, what they refuse, how they are steered and what they say.
 
 use super::{ROWS, job, table, unfilled};
-use pg_migrate_tests::{Db, cluster};
+use pg_migrate_tests::cluster;
 use std::time::{Duration, Instant};
 
 #[test]

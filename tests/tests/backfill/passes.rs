@@ -1,7 +1,7 @@
 //! Rows that move: rewrites of the table in the middle of a job, and writers without a trigger.
 
 use super::{ROWS, copy, count_up, finish, keep_in_sync, table, unfilled};
-use pg_migrate_tests::{Db, cluster};
+use pg_migrate_tests::cluster;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
