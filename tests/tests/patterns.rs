@@ -668,7 +668,7 @@ fn a_partitioned_table() {
     apply(&db, RENAME);
     traffic.new_writers(2);
     db.run("CALL migrate.upgrade()");
-    db.run("UPDATE users SET at = '2025-06-06' WHERE at < '2024-03-01'");
+    db.run("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE; UPDATE users SET at = '2025-06-06' WHERE at < '2024-03-01'");
     traffic.run_for(Duration::from_millis(300));
     traffic.new_writers(4);
     db.run("CALL migrate.contract('1')");
