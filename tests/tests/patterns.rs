@@ -629,6 +629,58 @@ fn a_way_back_that_does_not_restore_is_told() {
 }
 
 #[test]
+fn a_way_back_written_by_hand() {
+    let db = users(100);
+    let document = "-- migrate:revision 1
+-- migrate:up
+-- migrate:as-written
+ALTER TABLE users ADD COLUMN score int DEFAULT 7;
+INSERT INTO users (id, username) VALUES (-1, 'made by the migration');
+-- migrate:down
+DELETE FROM users WHERE id = -1;
+-- migrate:as-written
+ALTER TABLE users DROP COLUMN score;";
+    rehearsed(&db, document);
+    let before = fingerprint(&db);
+    apply(&db, document);
+    assert_eq!(db.rows("SELECT state FROM migrate.status"), [["applied"]]);
+    assert_eq!(db.rows("SELECT score FROM users WHERE id = -1"), [["7"]]);
+    db.run("CALL migrate.downgrade('-1')");
+    assert_eq!(db.one::<i64>("SELECT count(*) FROM users"), 100);
+    same(&before, &fingerprint(&db));
+    // In JSON.
+    let json = r#"{"revision": "2", "down_revision": "1", "operations": [{"sql": {"up": "UPDATE users SET seen = NULL"}}],
+                   "down_operations": [{"sql": {"up": "UPDATE users SET seen = now()", "down": "SELECT 1"}}]}"#;
+    db.run("CALL migrate.upgrade()");
+    apply(&db, json);
+    db.run("CALL migrate.downgrade('-1')");
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM users WHERE seen IS NULL"),
+        0
+    );
+}
+
+#[test]
+fn what_has_no_way_back_is_said_before_anything_is_undone() {
+    let db = users(100);
+    apply(&db, &format!("{RENAME}\nDELETE FROM users WHERE id = 1;"));
+    db.run("CALL migrate.upgrade()");
+    let before = fingerprint(&db);
+    for _ in 0..2 {
+        let failure = db.error("CALL migrate.downgrade('base')");
+        assert!(failure.detail.contains("DELETE FROM users"), "{failure}");
+        same(&before, &fingerprint(&db));
+        assert_eq!(db.rows("SELECT state FROM migrate.status"), [["expanded"]]);
+    }
+    db.run("CALL migrate.contract('1')");
+    let failure = db.error("CALL migrate.downgrade('base')");
+    assert!(
+        failure.message.contains("cannot be taken back"),
+        "{failure}"
+    );
+}
+
+#[test]
 fn the_plan_as_sql_runs_by_hand() {
     let db = users(3000);
     db.psql(&format!(

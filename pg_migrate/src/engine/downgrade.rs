@@ -30,9 +30,41 @@ pub fn downgrade(transactions: &mut dyn Transactions, target: &str) -> Result<()
     Ok(())
 }
 
-/// The operations that take an applied migration back; an error if there are none.
+/// Whether the way back is to undo the steps that were done: before the contract it is.
+fn by_steps(revision: &Revision) -> Result<bool> {
+    Ok(match revision.state {
+        State::Applied => false,
+        State::Downgrading => ledger::steps(&revision.revision, "down")?.is_empty(),
+        _ => true,
+    })
+}
+
+/// The operations that take an applied migration back, none before its contract; an error if there
+/// is no way back.
 fn way_back(revision: &Revision) -> Result<Vec<Operation>> {
     let id = revision.revision.as_str();
+    let cannot = || Fault::wrong_state(format!("migration \"{id}\" cannot be taken back"));
+    if revision.state == State::Contracting {
+        return Err(Fault::wrong_state(format!(
+            "migration \"{id}\" is in the middle of its contract"
+        ))
+        .hint(format!(
+            "CALL migrate.contract('{id}') finishes it; then downgrade."
+        )));
+    }
+    if by_steps(revision)? {
+        let one_way = ledger::steps(id, "up")?.into_iter().find(|step| {
+            step.state == "done" && step.args.get("one_way").is_some_and(|mark| *mark == true)
+        });
+        return match one_way {
+            None => Ok(Vec::new()),
+            Some(step) => Err(cannot()
+                .detail(format!("No way back is given for step {}: {}", step.step, step.sql))
+                .hint(format!(
+                    "Finish it: CALL migrate.contract('{id}'); then a -- migrate:down section, if the document has one, takes it back."
+                ))),
+        };
+    }
     let document = document::parse_with(
         &revision.document,
         &Defaults {
@@ -43,20 +75,10 @@ fn way_back(revision: &Revision) -> Result<Vec<Operation>> {
     if let (_, Some(down)) = start::operations_of(&document)? {
         return Ok(down);
     }
-    if let Some(why) = &revision.irreversible
-        && matches!(revision.state, State::Applied | State::Downgrading)
-    {
-        return Err(Fault::wrong_state(format!("migration \"{id}\" cannot be taken back"))
-            .detail(why.clone())
-            .hint("Write the way back by hand in a new migration, or add a -- migrate:down section to the next one of its kind."));
-    }
-    if revision.state == State::Contracting {
-        return Err(Fault::wrong_state(format!(
-            "migration \"{id}\" is in the middle of its contract"
-        ))
-        .hint(format!(
-            "CALL migrate.contract('{id}') finishes it; then downgrade."
-        )));
+    if let Some(why) = &revision.irreversible {
+        return Err(cannot().detail(why.clone()).hint(
+            "Write the way back by hand in a new migration, or add a -- migrate:down section to the next one of its kind.",
+        ));
     }
     match &revision.inverse {
         Some(inverse) => serde_json::from_value(inverse.clone())
@@ -87,7 +109,7 @@ fn one(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
             })?;
             inverse(transactions, revision)?;
         }
-        State::Downgrading if ledger::steps(id, "down")?.is_empty() => {
+        State::Downgrading if by_steps(revision)? => {
             undo(transactions, revision)?;
         }
         State::Downgrading => {

@@ -7,6 +7,7 @@ use crate::recipe::plan::{Planner, unlocked};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Phase, Step};
 use crate::recipe::table::set_aside_table;
+use serde_json::json;
 
 impl Planner<'_> {
     pub fn sql(&mut self, op: &Sql) -> Result<()> {
@@ -92,6 +93,7 @@ impl Planner<'_> {
                 let first = op.up.lines().next().unwrap_or_default();
                 self.irreversible(format!("no way back is given for: {first}"));
                 step = step.warn("as written; give down to be able to take it back");
+                step.args = json!({ "one_way": true });
             }
         }
         if let Some(hazard) = hazard(&op.up) {
