@@ -285,6 +285,31 @@ fn kill_9_of_the_backend_at_any_point() {
     finished(&db);
 }
 
+/// The state is replicated with the rows: the promoted standby goes on from where it is.
+#[test]
+fn a_failover_in_the_middle_of_a_backfill() {
+    let own = Cluster::own();
+    let db = own.database();
+    table(&db);
+    db.run(&format!("SELECT migrate.apply('{DOCUMENT}')"));
+    for _ in 0..3 {
+        db.run("SELECT migrate.backfill_batch()");
+    }
+    let standby = own.standby();
+    db.run("SELECT migrate.backfill_batch()");
+    standby.catch_up(&own);
+    own.stop_immediate();
+    standby.promote();
+    let there = standby.db(db.name());
+    there.run(
+        "INSERT INTO t (id, b) VALUES (-1, 'after the failover'); DELETE FROM t WHERE id = -1",
+    );
+    there.run("CALL migrate.upgrade()");
+    finished(&there);
+    there.run("CALL migrate.contract('1')");
+    assert_eq!(there.one::<i64>("SELECT count(b) FROM t"), ROWS);
+}
+
 #[test]
 fn an_immediate_stop_at_any_point() {
     let own = Cluster::own();
