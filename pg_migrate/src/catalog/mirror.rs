@@ -5,7 +5,7 @@
 
 use super::relation;
 use crate::fault::{Fault, Result};
-use crate::pg::spi::{self, Arg, ident};
+use crate::pg::spi::{self, ident};
 use crate::pg::subtransaction;
 use crate::recipe::facts::Column;
 use serde::Deserialize;
@@ -81,6 +81,27 @@ fn rename(from: &str, to: &str) -> Result<()> {
     spi::run(&sql, &[]).map(drop)
 }
 
+/// What `query` reads of the object that `object` makes, once `from` is called `to`.
+fn reads_as(
+    table: &str,
+    columns: &[Column],
+    object: &str,
+    query: &str,
+    from: &str,
+    to: &str,
+) -> Result<String> {
+    subtransaction::rehearse(|| {
+        make(table, columns, from, to)?;
+        spi::run(object, &[])?;
+        if from != to {
+            rename(from, to)?;
+        }
+        spi::first::<Text>(query, &[])?
+            .map(|row| row.value)
+            .ok_or_else(|| Fault::internal("the mirrored object was not found"))
+    })
+}
+
 pub fn index(
     table: &str,
     columns: &[Column],
@@ -88,25 +109,14 @@ pub fn index(
     from: &str,
     to: &str,
 ) -> Result<String> {
-    subtransaction::rehearse(|| {
-        make(table, columns, from, to)?;
-        spi::run(
-            &format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}"),
-            &[],
-        )?;
-        if from != to {
-            rename(from, to)?;
-        }
-        let row: Option<Text> = spi::first(
-            "SELECT pg_catalog.pg_get_indexdef('pg_temp.pg_migrate_mirror_index'::regclass) AS value",
-            &[],
-        )?;
-        let text = row.map(|row| row.value).unwrap_or_default();
-        let at = text
-            .find(" USING ")
-            .ok_or_else(|| Fault::internal(format!("unexpected index definition: {text}")))?;
-        Ok(text[at + 1..].to_owned())
-    })
+    let object = format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}");
+    let query =
+        "SELECT pg_catalog.pg_get_indexdef('pg_temp.pg_migrate_mirror_index'::regclass) AS value";
+    let text = reads_as(table, columns, &object, query, from, to)?;
+    let at = text
+        .find(" USING ")
+        .ok_or_else(|| Fault::internal(format!("unexpected index definition: {text}")))?;
+    Ok(text[at + 1..].to_owned())
 }
 
 pub fn constraint(
@@ -116,21 +126,9 @@ pub fn constraint(
     from: &str,
     to: &str,
 ) -> Result<String> {
-    subtransaction::rehearse(|| {
-        make(table, columns, from, to)?;
-        spi::run(
-            &format!("ALTER TABLE {MIRROR} ADD CONSTRAINT pg_migrate_mirror_check {definition}"),
-            &[],
-        )?;
-        if from != to {
-            rename(from, to)?;
-        }
-        let row: Option<Text> = spi::first(
-            "SELECT pg_catalog.pg_get_constraintdef(oid) AS value FROM pg_catalog.pg_constraint \
-             WHERE conrelid = $1::oid AND conname = 'pg_migrate_mirror_check'",
-            &[Arg::Oid(relation::must_resolve(MIRROR)?)],
-        )?;
-        row.map(|row| row.value)
-            .ok_or_else(|| Fault::internal("the mirrored constraint was not found"))
-    })
+    let object =
+        format!("ALTER TABLE {MIRROR} ADD CONSTRAINT pg_migrate_mirror_check {definition}");
+    let query = "SELECT pg_catalog.pg_get_constraintdef(oid) AS value FROM pg_catalog.pg_constraint \
+                 WHERE conrelid = 'pg_temp.pg_migrate_mirror'::regclass AND conname = 'pg_migrate_mirror_check'";
+    reads_as(table, columns, &object, query, from, to)
 }
