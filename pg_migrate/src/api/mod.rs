@@ -6,6 +6,7 @@ mod drivers;
 mod history;
 mod migrations;
 mod procedures;
+mod swap;
 mod sync;
 
 use crate::fault::Result;

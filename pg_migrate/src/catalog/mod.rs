@@ -2,6 +2,7 @@
 //! rights of the current user; changes nothing (the mirror of a table lives and dies in a
 //! subtransaction).
 
+mod attached;
 mod facts;
 mod locks;
 mod mirror;
@@ -10,6 +11,6 @@ mod relation;
 pub use facts::Live;
 pub use locks::{Blocker, blockers};
 pub use relation::{
-    IndexState, exists, extension_owner, has_extension, index_state, may_lock, on_standby, resolve,
+    IndexState, exists, extension_owner, has_extension, index_state, is_mine, is_table, may_lock, on_standby, resolve,
     size, sleeping_triggers, unvalidated,
 };

@@ -71,7 +71,11 @@ SELECT c.oid::int8 AS oid,
                       'constraint', k.conname,
                       'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
                       'clustered', i.indisclustered,
-                      'replica_identity', i.indisreplident
+                      'replica_identity', i.indisreplident,
+                      'tablespace', (SELECT pg_catalog.quote_ident(ts.spcname) FROM pg_catalog.pg_tablespace ts WHERE ts.oid = ic.reltablespace),
+                      'targets', coalesce((
+                          SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', ia.attnum, 'target', ia.attstattarget) ORDER BY ia.attnum)
+                          FROM pg_catalog.pg_attribute ia WHERE ia.attrelid = i.indexrelid AND ia.attstattarget >= 0), '[]'::jsonb)
                   ) ORDER BY ic.relname)
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid

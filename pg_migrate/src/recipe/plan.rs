@@ -10,7 +10,7 @@ pub use build::{concurrent, ddl, unlocked, validate, verify};
 use crate::document::model::Operation;
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::recipe::facts::{Column, Dependent, Facts, Table};
+use crate::recipe::facts::{Column, Dependent, Facts, ForeignKey, Table};
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,13 @@ pub struct Planner<'a> {
     /// Columns (with their tables) in whose place one of another type comes at contract, and that
     /// type.
     pub replaced: BTreeMap<(String, String), String>,
+    /// Copies of foreign keys that earlier operations of this migration make over shadow columns.
+    pub twins: Vec<ForeignKey>,
+    /// The whole migration, and the number of the operation that is being planned.
+    pub operations: &'a [Operation],
+    pub at: usize,
+    /// Later operations that were planned together with an earlier one.
+    pub done_ahead: BTreeSet<usize>,
     pub plan: Plan,
 }
 
@@ -69,9 +76,17 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
+        twins: Vec::new(),
+        operations,
+        at: 0,
+        done_ahead: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
+        planner.at = number;
+        if planner.done_ahead.contains(&number) {
+            continue;
+        }
         planner.operation(operation).map_err(|fault| {
             let place = format!("operations[{number}].{}", operation.kind());
             Fault {
