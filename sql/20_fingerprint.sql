@@ -4,7 +4,7 @@
 -- and everything about it that a migration could change and should give back. What is set aside
 -- is passed over; so are objects of extensions.
 CREATE FUNCTION migrate.fingerprint() RETURNS TABLE (object text, definition text)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH schemas AS (
     SELECT n.oid, n.nspname, n.nspacl
     FROM pg_namespace n
@@ -62,6 +62,9 @@ UNION ALL
 SELECT 'index ' || c.name,
        concat_ws(', ', pg_get_indexdef(c.oid), CASE WHEN NOT i.indisvalid THEN 'invalid' END,
                  CASE WHEN i.indisclustered THEN 'clustered' END, CASE WHEN i.indisreplident THEN 'replica identity' END,
+                 'tablespace ' || (SELECT ts.spcname FROM pg_tablespace ts WHERE ts.oid = c.reltablespace),
+                 'statistics ' || (SELECT string_agg(ia.attnum || '=' || ia.attstattarget, ' ' ORDER BY ia.attnum)
+                                   FROM pg_attribute ia WHERE ia.attrelid = c.oid AND ia.attstattarget >= 0),
                  'comment ' || obj_description(c.oid, 'pg_class'))
 FROM relations c JOIN pg_index i ON i.indexrelid = c.oid
 UNION ALL
@@ -79,20 +82,22 @@ UNION ALL
 SELECT 'policy ' || quote_ident(p.polname) || ' on ' || c.name,
        concat_ws(', ', p.polcmd::text, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
                  'roles ' || p.polroles::regrole[]::text, 'using ' || pg_get_expr(p.polqual, p.polrelid),
-                 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+                 'check ' || pg_get_expr(p.polwithcheck, p.polrelid), 'comment ' || obj_description(p.oid, 'pg_policy'))
 FROM relations c JOIN pg_policy p ON p.polrelid = c.oid
 UNION ALL
 SELECT 'rule ' || quote_ident(r.rulename) || ' on ' || c.name,
-       concat_ws(', ', pg_get_ruledef(r.oid), 'enabled ' || r.ev_enabled::text)
+       concat_ws(', ', pg_get_ruledef(r.oid), 'enabled ' || r.ev_enabled::text, 'comment ' || obj_description(r.oid, 'pg_rewrite'))
 FROM relations c JOIN pg_rewrite r ON r.ev_class = c.oid WHERE r.rulename <> '_RETURN'
 UNION ALL
-SELECT 'statistics ' || quote_ident(s.nspname) || '.' || quote_ident(e.stxname), pg_get_statisticsobjdef(e.oid)
+SELECT 'statistics ' || quote_ident(s.nspname) || '.' || quote_ident(e.stxname), concat_ws(', ', pg_get_statisticsobjdef(e.oid), 'owner ' || pg_get_userbyid(e.stxowner),
+                 'target ' || nullif(e.stxstattarget, -1), 'comment ' || obj_description(e.oid, 'pg_statistic_ext'))
 FROM pg_statistic_ext e JOIN schemas s ON s.oid = e.stxnamespace
 UNION ALL
 SELECT 'sequence ' || c.name,
        concat_ws(', ', format_type(q.seqtypid, NULL), 'start ' || q.seqstart, 'increment ' || q.seqincrement,
                  'min ' || q.seqmin, 'max ' || q.seqmax, 'cache ' || q.seqcache, CASE WHEN q.seqcycle THEN 'cycle' END,
                  'privileges ' || (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(c.relacl) a),
+                 'comment ' || obj_description(c.oid, 'pg_class'),
                  'owned by ' || (SELECT d.refobjid::regclass::text || '.' || quote_ident(a.attname)
                                  FROM pg_depend d
                                  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
