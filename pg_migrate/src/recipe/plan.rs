@@ -56,6 +56,8 @@ pub struct Planner<'a> {
     /// Columns (with their tables) in whose place one of another type comes at contract, and that
     /// type.
     pub replaced: BTreeMap<(String, String), String>,
+    /// Names that parts of indexes get: qualified and quoted.
+    pub taken: BTreeSet<String>,
     pub plan: Plan,
 }
 
@@ -69,6 +71,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
+        taken: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
