@@ -198,12 +198,16 @@ fn names(sql: &str, relation: u32) -> Result<Vec<String>> {
 }
 
 /// Constraints of the table that hold for new rows only. What is NOT ENFORCED (from 18 on) is
-/// never validated.
+/// never validated; nor, before 18, are the parts that a foreign key to a partitioned table has for
+/// each of its partitions.
 pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
     names(
         "SELECT conname::text AS name FROM pg_catalog.pg_constraint k \
          WHERE conrelid = $1::oid AND NOT convalidated \
-           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1",
+           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) \
+           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint p \
+                           WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid AND p.convalidated) \
+         ORDER BY 1",
         relation,
     )
 }

@@ -32,7 +32,8 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             only: step.args.get("only") == Some(&Value::Bool(true)),
         });
     }
-    if let Some(also) = step.args.get("also_locks") {
+    let also = step.args.get("also_locks").and_then(Value::as_array);
+    for also in also.into_iter().flatten() {
         let relation = also.get("relation").and_then(Value::as_str);
         let lock = also
             .get("lock")

@@ -4,6 +4,7 @@ mod index_of;
 
 use crate::document::model::{
     AddForeignKey, ColumnOf, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    TableReferences,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
@@ -29,6 +30,13 @@ pub fn clause_of(key: &str, constraint: &facts::Constraint) -> CreateConstraint 
         columns: constraint.columns.clone(),
         deferrable: constraint.deferrable,
         initially_deferred: constraint.deferred,
+        // What is referenced is locked too; the definition says the rest.
+        references: constraint.references.as_ref().map(|table| TableReferences {
+            table: table.clone(),
+            columns: Vec::new(),
+            on_delete: None,
+            on_update: None,
+        }),
         definition: Some(constraint.definition.clone()),
         ..CreateConstraint::default()
     }
@@ -171,12 +179,12 @@ impl Planner<'_> {
                     Some(references) => Some(self.table(&references.table)?.0),
                     None => None,
                 };
-                if table.kind == "p" {
-                    return Err(Fault::new(
-                        state::FEATURE_NOT_SUPPORTED,
-                        format!("a foreign key on partitioned table {key} cannot be added NOT VALID"),
-                    )
-                    .hint("Add it to each partition, or write the statement with -- migrate:as-written to accept the scan under a lock."));
+                if table.kind == "p"
+                    && !self.facts.foreign_keys_not_valid_on_partitioned()
+                    && let Some(target) = &target
+                {
+                    let definition = definition(&op)?;
+                    return self.partitioned_foreign_key(&key, target, &op.name, &definition);
                 }
                 self.not_valid(&key, &op, target)
             }
@@ -215,11 +223,15 @@ impl Planner<'_> {
         .undo(format!(
             "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {name}"
         ));
+        let check = target.is_none();
         if let Some(target) = target {
             step = step.also_locks(&target, Lock::ShareRowExclusive);
         }
         self.push(step);
         if enforced {
+            if check && self.is_partitioned(key) {
+                self.validate_parts(Phase::Migrate, key, &op.name)?;
+            }
             self.push(validate(
                 Phase::Migrate,
                 key,

@@ -189,6 +189,10 @@ pub trait Facts {
     fn names_not_null(&self) -> bool {
         cfg!(feature = "pg18")
     }
+    /// Whether a foreign key of a partitioned table can be added NOT VALID.
+    fn foreign_keys_not_valid_on_partitioned(&self) -> bool {
+        cfg!(feature = "pg18")
+    }
     /// The table whose name is nearest to a misspelt one.
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.

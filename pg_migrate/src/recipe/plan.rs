@@ -207,6 +207,11 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the table, known by its key, is partitioned.
+    pub fn is_partitioned(&self, key: &str) -> bool {
+        self.tables.get(key).is_some_and(|table| table.kind == "p")
+    }
+
     /// Whether a table of that name exists now or will by then.
     pub fn has_table(&self, name: &str) -> Result<bool> {
         let (schema, bare) = self.facts.landing(name)?;

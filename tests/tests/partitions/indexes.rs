@@ -58,7 +58,10 @@ fn the_plan_shows_every_statement() {
         .concat();
     db.run("CREATE TABLE late (LIKE orders); ALTER TABLE orders ATTACH PARTITION late FOR VALUES FROM ('2026-06-01') TO ('2026-07-01')");
     let (ended, text) = db.try_psql(&script.join(";\n"));
-    assert!(!ended && text.contains("partitions have no part of index public.v"), "{text}");
+    assert!(
+        !ended && text.contains("partitions have no part of index public.v"),
+        "{text}"
+    );
 }
 
 /// Attached, made, detached and dropped after the plan was made and before its steps run.
@@ -112,7 +115,8 @@ fn partitions_come_and_go_between_the_steps() {
     db.wait_for(
         "the build on the last leaf",
         60,
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_us%' AND wait_event_type = 'Lock')",
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_feb_us'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted)
+         AND EXISTS (SELECT FROM pg_class WHERE relname = 'orders_feb_us_amount_lower_idx')",
     );
     db.run("CREATE TABLE orders_aug PARTITION OF orders FOR VALUES FROM ('2026-08-01') TO ('2026-09-01');
             CREATE TABLE late (LIKE orders);
@@ -138,9 +142,10 @@ fn partitions_come_and_go_between_the_steps() {
     db.wait_for(
         "the build on the last leaf",
         60,
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_us%' AND wait_event_type = 'Lock')",
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_feb_us'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted)
+         AND EXISTS (SELECT FROM pg_class WHERE relname = 'orders_feb_us_amount_lower_idx')",
     );
-    db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_us%'");
+    db.run("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'orders_feb_us'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted");
     blocker.batch_execute("COMMIT").unwrap();
     let _ = upgrade.join().unwrap();
     db.run("ALTER TABLE orders_feb DETACH PARTITION orders_feb_us");
@@ -169,9 +174,10 @@ fn an_interrupted_build_is_begun_again_and_taken_back() {
         db.wait_for(
             "the build",
             60,
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_eu%' AND wait_event_type = 'Lock')",
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_feb_eu'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted)
+         AND EXISTS (SELECT FROM pg_class WHERE relname = 'orders_feb_eu_amount_lower_idx')",
         );
-        db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_eu%'");
+        db.run("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'orders_feb_eu'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted");
         drop(blocker);
         upgrade.join().unwrap().unwrap_err();
         assert!(!valid(&db, "orders_feb_eu_amount_lower_idx"));

@@ -91,10 +91,13 @@ impl Step {
     #[must_use]
     pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
         if let Value::Object(args) = &mut self.args {
-            args.insert(
-                "also_locks".into(),
-                json!({ "relation": relation, "lock": lock }),
-            );
+            let more = json!({ "relation": relation, "lock": lock });
+            match args.get_mut("also_locks") {
+                Some(Value::Array(list)) => list.push(more),
+                _ => {
+                    args.insert("also_locks".into(), json!([more]));
+                }
+            }
         }
         self
     }
