@@ -5,10 +5,12 @@
 mod facts;
 mod locks;
 mod mirror;
+mod object;
 mod relation;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};
+pub use object::{view, views_above};
 pub use relation::{
     IndexState, exists, extension_owner, has_extension, index_state, may_lock, on_standby, resolve,
     size, sleeping_triggers, unvalidated,

@@ -167,8 +167,11 @@ fn concurrent(
     match transactions.mode() {
         Mode::Driver => {}
         Mode::Rehearsal => {
-            let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
-            within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            // It changes nothing that could be compared, and would lock for as long as it takes.
+            if step.args.get("reindex").is_none() {
+                let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
+                within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            }
             return done(step, begun);
         }
         Mode::Caller => {
@@ -210,6 +213,12 @@ fn concurrent(
         done(step, begun)?;
         transactions.commit();
         return Ok(());
+    }
+    if step.attempts > 0 {
+        for index in super::objects::reindex_leftovers(revision, step)? {
+            let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+            at_top_level(transactions, revision, &sql)?;
+        }
     }
     ledger::start_step(step)?;
     transactions.commit();

@@ -1,5 +1,9 @@
 //! What recipes need to know of the database. `catalog` fills these; tests make them by hand.
 
+mod object;
+
+pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
+
 use crate::fault::Result;
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +145,7 @@ impl Table {
 
 /// The questions a recipe may ask. Names of tables and indexes are SQL text (quoted where needed,
 /// qualified or not) and resolve through the search path.
-pub trait Facts {
+pub trait Facts: ObjectFacts {
     fn table(&self, name: &str) -> Result<Option<Table>>;
     /// Whether NOT NULL is a constraint with a name.
     fn names_not_null(&self) -> bool {
