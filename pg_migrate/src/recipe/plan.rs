@@ -58,6 +58,8 @@ pub struct Planner<'a> {
     /// type.
     pub replaced: BTreeMap<(String, String), String>,
     pub objects: Objects,
+    /// Names that parts of indexes get: qualified and quoted.
+    pub taken: BTreeSet<String>,
     pub plan: Plan,
 }
 
@@ -72,6 +74,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
         objects: Objects::default(),
+        taken: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
