@@ -58,7 +58,10 @@ fn the_plan_shows_every_statement() {
         .concat();
     db.run("CREATE TABLE late (LIKE orders); ALTER TABLE orders ATTACH PARTITION late FOR VALUES FROM ('2026-06-01') TO ('2026-07-01')");
     let (ended, text) = db.try_psql(&script.join(";\n"));
-    assert!(!ended && text.contains("partitions have no part of index public.v"), "{text}");
+    assert!(
+        !ended && text.contains("partitions have no part of index public.v"),
+        "{text}"
+    );
 }
 
 /// Attached, made, detached and dropped after the plan was made and before its steps run.
