@@ -30,6 +30,7 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             relation: relation.clone(),
             lock,
             only: step.args.get("only") == Some(&Value::Bool(true)),
+            rank: 0,
         });
     }
     let also = step.args.get("also_locks").and_then(Value::as_array);
@@ -38,11 +39,13 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
         let lock = also
             .get("lock")
             .and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
+        let rank = also.get("rank").and_then(Value::as_i64).unwrap_or_default();
         if let (Some(relation), Some(lock)) = (relation, lock) {
             wants.push(Want {
                 relation: relation.to_owned(),
                 lock,
                 only: false,
+                rank,
             });
         }
     }
@@ -203,8 +206,11 @@ fn concurrent(
     match transactions.mode() {
         Mode::Driver => {}
         Mode::Rehearsal => {
-            let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
-            within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            // It changes nothing that could be compared, and would lock for as long as it takes.
+            if step.args.get("reindex").is_none() {
+                let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
+                within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            }
             return done(step, begun);
         }
         Mode::Caller => {
@@ -246,6 +252,12 @@ fn concurrent(
         done(step, begun)?;
         transactions.commit();
         return Ok(());
+    }
+    if step.attempts > 0 {
+        for index in super::objects::reindex_leftovers(revision, step)? {
+            let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+            at_top_level(transactions, revision, &sql)?;
+        }
     }
     ledger::start_step(step)?;
     transactions.commit();

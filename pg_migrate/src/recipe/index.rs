@@ -60,7 +60,7 @@ pub fn drop_index_concurrently(phase: Phase, table: &str, index: &str) -> Step {
 
 impl Planner<'_> {
     pub fn create_index(&mut self, op: &CreateIndex) -> Result<()> {
-        let (table_key, table) = self.table(&op.table)?;
+        let (table_key, table) = self.relation(&op.table, &["r", "p", "m"])?;
         let index = qualified(&table.schema, &op.name);
         if self.facts.relation_exists(&table.schema, &op.name)? {
             if op.if_not_exists {
@@ -183,7 +183,7 @@ impl Planner<'_> {
                 format!("index {} does not exist", op.name),
             ));
         };
-        let (table_key, table) = self.table(&table_name)?;
+        let (table_key, table) = self.relation(&table_name, &["r", "p", "m"])?;
         let bare = self.facts.landing(&op.name)?.1;
         let Some(index) = table
             .indexes
