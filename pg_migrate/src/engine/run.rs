@@ -29,7 +29,13 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             lock,
         });
     }
-    if let Some(also) = step.args.get("also_locks") {
+    for also in step
+        .args
+        .get("also_locks")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let relation = also.get("relation").and_then(Value::as_str);
         let lock = also
             .get("lock")

@@ -6,17 +6,22 @@
 //! PostgreSQL itself. A type change must keep the new one, and carries over what hangs on the old.
 
 mod carry;
+mod constrain;
 mod rename;
 mod retype;
 
+pub use constrain::{Shadow, translated};
+
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
 use crate::recipe::plan::{Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
 use crate::recipe::types;
+use constrain::{changing, shadow_of};
+use rename::column_type;
 
 /// A query that counts rows in which old and new disagree.
 fn disagreements(key: &str, table: &Table, agree: &str) -> String {
@@ -60,70 +65,106 @@ impl Planner<'_> {
         if op.needs_column() {
             self.not_replaced(&key, &physical)?;
         }
-        let name = ident(&physical);
         let new_type = match &op.data_type {
             Some(wanted) => {
-                let wanted = self.facts.canonical_type(wanted)?;
+                let wanted = self.data_type(wanted)?;
                 (wanted != column.data_type).then_some(wanted)
             }
             None => None,
         };
+        let up = changing(&physical, op.up.as_ref());
+        let down = changing(&physical, op.down.as_ref());
+        let translated = up.is_some() || down.is_some();
         let free = new_type
             .as_deref()
-            .is_some_and(|new| types::metadata_only(&column.data_type, new) && op.up.is_none());
-        match (&new_type, free || table.fresh || table.empty) {
-            (Some(new), true) => {
-                let using = op
-                    .up
-                    .as_ref()
-                    .map(|up| format!(" USING {up}"))
-                    .unwrap_or_default();
-                let phase = self.now();
-                self.push(
-                    ddl(
-                        phase,
-                        &key,
-                        Lock::AccessExclusive,
-                        format!("ALTER TABLE {key} ALTER COLUMN {name} TYPE {new}{using}"),
-                    )
-                    .undo(format!(
-                        "ALTER TABLE {key} ALTER COLUMN {name} TYPE {} USING {}",
-                        column.data_type,
-                        op.down
-                            .clone()
-                            .unwrap_or_else(|| format!("{name}::{}", column.data_type))
-                    )),
-                );
-                self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
-                    table: key.clone(),
-                    column: op.column.clone(),
-                    data_type: Some(column.data_type.clone()),
-                    up: op.down.clone(),
-                    down: op.up.clone(),
-                    ..AlterColumn::default()
-                }));
+            .is_some_and(|new| types::metadata_only(&column.data_type, new) && !translated);
+        match &new_type {
+            Some(new) if free || table.fresh || table.empty => {
+                self.change_type_at_once(op, &key, &table, &column, new)?;
             }
-            (Some(new), false) => return self.change_type(op, &key, &table, &column, new),
-            (None, _) => {}
-        }
-        if new_type.is_none() && op.up.is_some() {
-            if op.nullable != Some(false) {
-                if op.data_type.is_some() {
-                    return self.change_type(op, &key, &table, &column, &column.data_type);
-                }
-                return Err(Fault::invalid("up has nothing to do here").hint(
-                    "up gives the value for a new type or, with nullable: false, for the nulls.",
-                ));
+            Some(new) => return self.alter_beside(op, &key, &table, &column, new),
+            // Nobody has written a row of it yet.
+            None if table.fresh => {}
+            // The nulls are replaced where they are, unless the old application is to keep them.
+            None if self.fills_nulls(op) && up.is_some() => self.fill_nulls(&key, &column, op)?,
+            None if translated => {
+                return self.alter_beside(op, &key, &table, &column, &column_type(&column));
             }
-            self.fill_nulls(&key, &column, op)?;
+            None => {}
         }
         self.simple_changes(op, &key, &column)
+    }
+
+    fn fills_nulls(&self, op: &AlterColumn) -> bool {
+        let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+        op.nullable == Some(false) && op.down.is_none() && !constrained
+    }
+
+    /// Of a table without rows, or where the type alone changes and nothing of the rows.
+    fn change_type_at_once(
+        &mut self,
+        op: &AlterColumn,
+        key: &str,
+        table: &Table,
+        column: &Column,
+        new: &str,
+    ) -> Result<()> {
+        let name = ident(&column.name);
+        let (was, phase) = (&column.data_type, self.now());
+        let using = match (
+            table.fresh || table.empty,
+            changing(&column.name, op.up.as_ref()),
+        ) {
+            (true, _) => format!(" USING NULL::{new}"),
+            (false, Some(up)) => format!(" USING {up}"),
+            (false, None) => String::new(),
+        };
+        let back = changing(&column.name, op.down.as_ref())
+            .cloned()
+            .unwrap_or_else(|| format!("{name}::{was}"));
+        let sql = format!("ALTER TABLE {key} ALTER COLUMN {name} TYPE {new}{using}");
+        let step = ddl(phase, key, Lock::AccessExclusive, sql);
+        self.push(step.undo(format!(
+            "ALTER TABLE {key} ALTER COLUMN {name} TYPE {was} USING {back}"
+        )));
+        self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
+            table: key.to_owned(),
+            column: op.column.clone(),
+            data_type: Some(was.clone()),
+            up: op.down.clone(),
+            down: op.up.clone(),
+            ..AlterColumn::default()
+        }));
+        self.change_column(key, &column.name, |column| {
+            new.clone_into(&mut column.data_type)
+        });
+        Ok(())
+    }
+
+    /// Old and new side by side: the column as it is, and a shadow with everything that changes.
+    fn alter_beside(
+        &mut self,
+        op: &AlterColumn,
+        key: &str,
+        table: &Table,
+        column: &Column,
+        new_type: &str,
+    ) -> Result<()> {
+        self.shadow(op, key, table, column, new_type)?;
+        let shadows = [Shadow {
+            column: column.name.clone(),
+            name: shadow_of(&column.name),
+        }];
+        for constraint in constraints_of(op, key, &column.name) {
+            self.constrain(&constraint, &shadows)?;
+        }
+        Ok(())
     }
 
     /// `nullable: false` with `up`: nulls are replaced, in old rows and in new ones.
     fn fill_nulls(&mut self, key: &str, column: &Column, op: &AlterColumn) -> Result<()> {
         let Some(up) = &op.up else { return Ok(()) };
-        self.facts.expression(key, up, Some(&column.data_type))?;
+        self.reads(key, up, Some(&column.data_type))?;
         let name = ident(&column.name);
         // 'fill': here a null is never what a writer wants, unlike in a column that is new.
         self.push(
@@ -169,9 +210,8 @@ impl Planner<'_> {
                 let data_type = self
                     .replacing(key, &column.name)
                     .unwrap_or_else(|| column.data_type.clone());
-                self.facts
-                    .expression("", value, Some(&data_type))
-                    .map(drop)?;
+                let known = (!data_type.is_empty()).then_some(data_type.as_str());
+                self.reads_alone(value, known)?;
             }
             let phase = self.now_for(key, &column.name);
             let step = ddl(phase, key, Lock::AccessExclusive, set(default));
@@ -213,28 +253,33 @@ impl Planner<'_> {
             Some(true) => self.drop_not_null(&of)?,
             None => {}
         }
-        let one = |name: &str, kind: &str| CreateConstraint {
-            name: name.to_owned(),
-            table: key.to_owned(),
-            kind: kind.to_owned(),
-            columns: vec![op.column.clone()],
-            ..CreateConstraint::default()
-        };
-        if let Some(unique) = &op.unique {
-            self.create_constraint(&one(&unique.name, "unique"))?;
-        }
-        if let Some(check) = &op.check {
-            self.create_constraint(&CreateConstraint {
-                check: Some(check.constraint.clone()),
-                ..one(&check.name, "check")
-            })?;
-        }
-        if let Some(references) = &op.references {
-            self.create_constraint(&CreateConstraint {
-                references: Some(references.into()),
-                ..one(&references.name, "foreign_key")
-            })?;
+        for constraint in constraints_of(op, key, &op.column) {
+            self.create_constraint(&constraint)?;
         }
         Ok(())
     }
+}
+
+/// The constraints the operation asks for, as operations of their own.
+fn constraints_of(op: &AlterColumn, key: &str, column: &str) -> Vec<CreateConstraint> {
+    let one = |name: &str, kind: &str| CreateConstraint {
+        name: name.to_owned(),
+        table: key.to_owned(),
+        kind: kind.to_owned(),
+        columns: vec![column.to_owned()],
+        ..CreateConstraint::default()
+    };
+    let unique = op.unique.iter().map(|unique| one(&unique.name, "unique"));
+    let check = op.check.iter().map(|check| CreateConstraint {
+        check: Some(check.constraint.clone()),
+        no_inherit: check.no_inherit,
+        ..one(&check.name, "check")
+    });
+    let references = op.references.iter().map(|references| CreateConstraint {
+        references: Some(references.into()),
+        deferrable: references.deferrable,
+        initially_deferred: references.initially_deferred,
+        ..one(&references.name, "foreign_key")
+    });
+    unique.chain(check).chain(references).collect()
 }

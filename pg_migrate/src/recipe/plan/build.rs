@@ -91,10 +91,10 @@ impl Step {
     #[must_use]
     pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
         if let Value::Object(args) = &mut self.args {
-            args.insert(
-                "also_locks".into(),
-                json!({ "relation": relation, "lock": lock }),
-            );
+            let list = args.entry("also_locks").or_insert_with(|| json!([]));
+            if let Value::Array(list) = list {
+                list.push(json!({ "relation": relation, "lock": lock }));
+            }
         }
         self
     }

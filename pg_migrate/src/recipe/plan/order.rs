@@ -1,7 +1,10 @@
 //! Which changes of one migration may follow each other on the same table or column.
 
 use super::Planner;
+use crate::document::model::Operation;
 use crate::fault::{Fault, Result, state};
+use crate::recipe::facts::Table;
+use crate::recipe::quote::qualified;
 use crate::recipe::step::Phase;
 
 impl Planner<'_> {
@@ -44,6 +47,28 @@ impl Planner<'_> {
             Some(_) => Phase::Contract,
             None => self.now(),
         }
+    }
+
+    /// Whether an operation behind this one changes the table, or may.
+    pub fn named_later(&self, key: &str, table: &Table) -> Result<bool> {
+        for later in self.following {
+            let named = match later {
+                Operation::Sql(sql) => {
+                    !sql.on_complete && sql.up.to_lowercase().contains(&table.name.to_lowercase())
+                }
+                _ => match later.table() {
+                    Some(named) => {
+                        let (schema, bare) = self.facts.landing(named)?;
+                        qualified(&schema, &bare) == *key
+                    }
+                    None => false,
+                },
+            };
+            if named {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// From now on the table (`column`: its column) is one that leaves at contract.

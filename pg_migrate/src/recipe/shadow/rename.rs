@@ -9,7 +9,8 @@ use crate::recipe::plan::{Planner, Renaming, ddl, unlocked, verify};
 use crate::recipe::quote::ident;
 use crate::recipe::step::{Lock, Phase};
 
-fn column_type(column: &Column) -> String {
+/// With its collation, where that is not the type's own.
+pub fn column_type(column: &Column) -> String {
     match &column.collation {
         Some(collation) => format!("{} COLLATE {collation}", column.data_type),
         None => column.data_type.clone(),

@@ -49,9 +49,10 @@ impl Planner<'_> {
             Some(down) => down.clone(),
             None => format!("{old}::{}", column.data_type),
         };
-        self.facts.expression(key, &up, Some(new_type))?;
         // `down` speaks of the new value under the column's own name.
         let down = types::rename_identifier(&down_over_new, &column.name, &shadow);
+        let again = self.reads(key, &up, Some(new_type))?
+            | self.reads(key, &down, Some(&column.data_type))?;
         self.push(
             ddl(
                 Phase::Expand,
@@ -96,11 +97,15 @@ impl Planner<'_> {
                 ));
             }
         }
-        let agree = format!(
-            "{} OR {}",
-            same(&new, &format!("({up})"), new_type),
-            same(&old, &format!("({down})"), &column.data_type)
-        );
+        let agree = match again {
+            // Nothing gives the same value twice: all that can be told is that it was filled.
+            true => format!("{new} IS NOT NULL OR ({up}) IS NULL OR {old} IS NULL"),
+            false => format!(
+                "{} OR {}",
+                same(&new, &format!("({up})"), new_type),
+                same(&old, &format!("({down})"), &column.data_type)
+            ),
+        };
         self.push(verify(
             key,
             disagreements(key, table, &agree),
@@ -148,7 +153,12 @@ impl Planner<'_> {
             default: (op.default.is_some() || column.default.is_some())
                 .then(|| column.default.clone()),
             comment: op.comment.as_ref().map(|_| column.comment.clone()),
-            nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
+            nullable: match (op.nullable, column.not_null) {
+                (Some(false), false) => Some(true),
+                // Until contract the old column keeps its NOT NULL: `down` sees to that.
+                (Some(true), true) if op.down.is_some() => Some(false),
+                _ => None,
+            },
             ..AlterColumn::default()
         }));
         self.touch(key, &column.name);
@@ -159,7 +169,9 @@ impl Planner<'_> {
             default: None,
             comment: None,
             // NOT NULL is for the new column, and done.
-            nullable: op.nullable.filter(|nullable| *nullable),
+            nullable: op
+                .nullable
+                .filter(|nullable| *nullable && op.down.is_none()),
             ..op.clone()
         };
         self.simple_changes(&rest, key, column)?;
