@@ -5,7 +5,7 @@ mod index_of;
 mod rename;
 
 use crate::document::model::{
-    AddForeignKey, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    AddForeignKey, ColumnOf, CreateConstraint, DropConstraint, Operation, TableConstraint,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
@@ -153,6 +153,18 @@ impl Planner<'_> {
             return self.constrain(op, &shadows);
         }
         self.new_constraint_name(&key, &table, &op.name)?;
+        if op.kind == "primary_key" && !table.fresh {
+            // PostgreSQL leaves NOT NULL behind when a primary key goes.
+            for column in &op.columns {
+                let physical = self.physical(&key, column);
+                if !self.column(&key, &table, &physical)?.not_null {
+                    self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                        table: key.clone(),
+                        column: column.clone(),
+                    }));
+                }
+            }
+        }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
             self.plan

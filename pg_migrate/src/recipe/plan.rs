@@ -103,6 +103,7 @@ pub fn plan<'a>(
     }
     planner.verify_renamings();
     planner.plan.inverse.reverse();
+    order::drops_first(&mut planner.plan.inverse);
     // Within a phase the document's order holds, but nothing is dropped before all is verified.
     planner.plan.steps.sort_by_key(|step| {
         (

@@ -96,6 +96,29 @@ impl Planner<'_> {
     }
 }
 
+/// Of a way back: what it drops goes before the columns of the same table change, which would carry
+/// it along.
+pub fn drops_first(operations: &mut [Operation]) {
+    for number in 1..operations.len() {
+        let mut at = number;
+        while at > 0 && goes_before(&operations[at], &operations[at - 1]) {
+            operations.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+fn goes_before(drop: &Operation, change: &Operation) -> bool {
+    match (drop, change) {
+        (Operation::DropConstraint(drop), Operation::AlterColumn(change)) => {
+            drop.table == change.table
+        }
+        // An index is in the schema of its table: another table's is not in the way either.
+        (Operation::DropIndex(_), Operation::AlterColumn(_)) => true,
+        _ => false,
+    }
+}
+
 fn changing(table: &str, column: &str) -> Fault {
     Fault::new(
         state::FEATURE_NOT_SUPPORTED,
