@@ -2,6 +2,7 @@
 
 mod drop;
 mod index_of;
+mod picture;
 mod rename;
 
 use crate::document::model::{
@@ -14,8 +15,9 @@ use crate::recipe::quote::{ident, qualified};
 use crate::recipe::shadow::translated;
 use crate::recipe::step::{Kind, Lock, Phase};
 use crate::recipe::table::{check_text, constraint_clause};
-use crate::recipe::types::rename_identifier;
 use index_of::index_of;
+use picture::pictured_key;
+pub use picture::{mentioned, pictured};
 
 /// The constraint's index needs a name that is not free.
 fn index_name_taken(schema: &str, name: &str) -> Fault {
@@ -92,59 +94,6 @@ fn as_of_table(op: &CreateConstraint) -> TableConstraint {
     }
 }
 
-/// A constraint, and its index, as they will be found in the catalog.
-pub fn pictured(
-    table: &Table,
-    of: &TableConstraint,
-) -> Result<(facts::Constraint, Option<facts::Index>)> {
-    let kind = match of.kind.as_str() {
-        "check" => "c",
-        "foreign_key" => "f",
-        "primary_key" => "p",
-        "unique" => "u",
-        _ => "x",
-    };
-    // One that is given by its definition says the rest there.
-    let definition = constraint_clause(of).unwrap_or_default();
-    let mut columns = of.columns.clone();
-    if columns.is_empty() {
-        columns = mentioned(table, &definition);
-    }
-    let index = matches!(kind, "p" | "u" | "x").then(|| facts::Index {
-        name: of.name.clone(),
-        definition: format!("USING btree {}", index_of(&definition).0),
-        columns: mentioned(table, &definition),
-        unique: kind != "x",
-        valid: true,
-        constraint: Some(of.name.clone()),
-        ..facts::Index::default()
-    });
-    let made = facts::Constraint {
-        name: of.name.clone(),
-        kind: kind.to_owned(),
-        definition,
-        columns,
-        validated: true,
-        deferrable: of.deferrable,
-        deferred: of.initially_deferred,
-        references: of.references.as_ref().map(|to| to.table.clone()),
-        comment: None,
-    };
-    Ok((made, index))
-}
-
-/// The columns of the table that a definition may mention, more rather than fewer.
-pub fn mentioned(table: &Table, definition: &str) -> Vec<String> {
-    table
-        .columns
-        .iter()
-        .filter(|column| {
-            rename_identifier(definition, &column.name, "pg_migrate_other") != definition
-        })
-        .map(|column| column.name.clone())
-        .collect()
-}
-
 impl Planner<'_> {
     pub fn create_constraint(&mut self, op: &CreateConstraint) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
@@ -167,6 +116,9 @@ impl Planner<'_> {
         }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
+            if op.kind == "primary_key" {
+                self.nullable_again(&key, &table, &op.columns);
+            }
             self.plan
                 .inverse
                 .push(Operation::DropConstraint(DropConstraint {
@@ -192,6 +144,18 @@ impl Planner<'_> {
         })
     }
 
+    /// On the way back the columns of a primary key may hold null again, where they could before.
+    fn nullable_again(&mut self, key: &str, table: &Table, columns: &[String]) {
+        for name in columns {
+            if table.column(name).is_some_and(|column| !column.not_null) {
+                self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                    table: key.to_owned(),
+                    column: name.clone(),
+                }));
+            }
+        }
+    }
+
     /// The steps alone, without an inverse.
     pub fn constraint_steps(&mut self, op: &CreateConstraint) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
@@ -212,7 +176,10 @@ impl Planner<'_> {
             made.definition.clone_from(definition);
         }
         if let Some(references) = &op.references {
-            made.references = Some(self.table(&references.table)?.0);
+            let (target, found) = self.table(&references.table)?;
+            self.twins
+                .push(pictured_key(key, op, references, &target, &found));
+            made.references = Some(target);
         }
         let primary = op.kind == "primary_key";
         self.change(key, |table| {
@@ -363,29 +330,17 @@ impl Planner<'_> {
 
     /// A unique index built concurrently, then taken over by the constraint.
     fn unique(&mut self, key: &str, table: &Table, op: &CreateConstraint) -> Result<()> {
-        if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("a unique constraint on partitioned table {key} cannot be built online"),
-            )
-            .hint(
-                "Write the statement with -- migrate:as-written to accept the build under a lock.",
-            ));
-        }
         let index = qualified(&table.schema, &op.name);
         if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             return Err(index_name_taken(&table.schema, &op.name));
         }
         let primary = op.kind == "primary_key";
-        if primary {
-            for column in &op.columns {
-                if !self.column(key, table, column)?.not_null {
-                    self.not_null_steps(Phase::Migrate, key, column, None)?;
-                }
-            }
-        }
         let name = ident(&op.name);
         let (body, tail) = index_of(&definition(op)?);
+        if table.kind == "p" {
+            let whole = definition(op)?;
+            return self.partitioned_unique(key, table, op, (&body, &tail, &whole));
+        }
         self.push(
             concurrent(
                 Phase::Migrate,

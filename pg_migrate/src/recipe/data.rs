@@ -68,7 +68,10 @@ impl Planner<'_> {
     /// `data_type` fits all.
     fn volatile(&mut self, key: &str, text: &str, data_type: &str) -> Result<bool> {
         let target = (!data_type.is_empty()).then_some(data_type);
-        self.reads(key, text, target)
+        match self.objects.mentions_label(text) {
+            true => Ok(false),
+            false => self.reads(key, text, target),
+        }
     }
 }
 

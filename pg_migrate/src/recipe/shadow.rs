@@ -5,23 +5,50 @@
 //! foreign keys both ways, views, policies, statistics, identity, publications) is carried over by
 //! PostgreSQL itself. A type change must keep the new one, and carries over what hangs on the old.
 
+mod attached;
 mod carry;
 mod constrain;
+mod in_place;
+mod keys;
 mod rename;
 mod retype;
+mod together;
 
-pub use constrain::{Shadow, translated};
+pub use constrain::translated;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
-use crate::fault::Result;
+use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
 use crate::recipe::plan::{Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
-use crate::recipe::types;
-use constrain::{changing, shadow_of};
-use rename::column_type;
+use constrain::changing;
+use in_place::Way;
+
+/// What the names of helpers end with while a change is under way.
+const SHADOW: &str = "_pgm_new";
+
+fn column_type(column: &Column) -> String {
+    match &column.collation {
+        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
+        None => column.data_type.clone(),
+    }
+}
+
+fn refused(group: &retype::Group, blocking: &[String]) -> Fault {
+    refused_for(group.key, &group.columns(), blocking)
+}
+
+/// Why the type of columns cannot be changed.
+fn refused_for(key: &str, columns: &[String], blocking: &[String]) -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        format!("the type of column \"{}\" of {key} cannot be changed online: something hangs on it that cannot be carried over", columns.join("\", \"")),
+    )
+    .detail(blocking.join("; "))
+    .hint("Drop or change these first, in this migration or an earlier one, and make them again afterwards.")
+}
 
 /// A query that counts rows in which old and new disagree.
 fn disagreements(key: &str, table: &Table, agree: &str) -> String {
@@ -65,80 +92,34 @@ impl Planner<'_> {
         if op.needs_column() {
             self.not_replaced(&key, &physical)?;
         }
-        let new_type = match &op.data_type {
-            Some(wanted) => {
-                let wanted = self.data_type(wanted)?;
-                (wanted != column.data_type).then_some(wanted)
-            }
-            None => None,
-        };
-        let up = changing(&physical, op.up.as_ref());
-        let down = changing(&physical, op.down.as_ref());
+        let up = changing(&physical, op.up.as_ref()).cloned();
+        let down = changing(&physical, op.down.as_ref()).cloned();
         let translated = up.is_some() || down.is_some();
-        let free = new_type
-            .as_deref()
-            .is_some_and(|new| types::metadata_only(&column.data_type, new) && !translated);
-        match &new_type {
-            Some(new) if free || table.fresh || table.empty => {
-                self.change_type_at_once(op, &key, &table, &column, new)?;
+        let op = &AlterColumn {
+            up,
+            down,
+            ..op.clone()
+        };
+        let used = !table.fresh && translated;
+        match self.way(op, &key, &table, &column)? {
+            Some(Way::Shadow { new }) => {
+                return self.alter_beside(op, &key, &table, &column, &new);
             }
-            Some(new) => return self.alter_beside(op, &key, &table, &column, new),
-            // Nobody has written a row of it yet.
-            None if table.fresh => {}
+            // The type alone would not need it.
+            Some(Way::InPlace { new, .. }) if used && !table.empty && constrains(op) => {
+                return self.alter_beside(op, &key, &table, &column, &new);
+            }
+            Some(Way::InPlace { new, same_base }) => {
+                self.change_in_place(op, &key, &table, &column, &new, same_base)?;
+            }
             // The nulls are replaced where they are, unless the old application is to keep them.
-            None if self.fills_nulls(op) && up.is_some() => self.fill_nulls(&key, &column, op)?,
-            None if translated => {
+            None if used && fills_nulls(op) => self.fill_nulls(&key, &column, op)?,
+            None if used => {
                 return self.alter_beside(op, &key, &table, &column, &column_type(&column));
             }
             None => {}
         }
         self.simple_changes(op, &key, &column)
-    }
-
-    fn fills_nulls(&self, op: &AlterColumn) -> bool {
-        let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
-        op.nullable == Some(false) && op.down.is_none() && !constrained
-    }
-
-    /// Of a table without rows, or where the type alone changes and nothing of the rows.
-    fn change_type_at_once(
-        &mut self,
-        op: &AlterColumn,
-        key: &str,
-        table: &Table,
-        column: &Column,
-        new: &str,
-    ) -> Result<()> {
-        let name = ident(&column.name);
-        let (was, phase) = (&column.data_type, self.now());
-        let using = match (
-            table.fresh || table.empty,
-            changing(&column.name, op.up.as_ref()),
-        ) {
-            (true, _) => format!(" USING NULL::{new}"),
-            (false, Some(up)) => format!(" USING {up}"),
-            (false, None) => String::new(),
-        };
-        let back = changing(&column.name, op.down.as_ref())
-            .cloned()
-            .unwrap_or_else(|| format!("{name}::{was}"));
-        let sql = format!("ALTER TABLE {key} ALTER COLUMN {name} TYPE {new}{using}");
-        let step = ddl(phase, key, Lock::AccessExclusive, sql);
-        self.push(step.undo(format!(
-            "ALTER TABLE {key} ALTER COLUMN {name} TYPE {was} USING {back}"
-        )));
-        self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
-            table: key.to_owned(),
-            column: op.column.clone(),
-            data_type: Some(was.clone()),
-            up: op.down.clone(),
-            down: op.up.clone(),
-            ..AlterColumn::default()
-        }));
-        self.change_column(key, &column.name, |column| {
-            new.clone_into(&mut column.data_type)
-        });
-        Ok(())
     }
 
     /// Old and new side by side: the column as it is, and a shadow with everything that changes.
@@ -150,11 +131,7 @@ impl Planner<'_> {
         column: &Column,
         new_type: &str,
     ) -> Result<()> {
-        self.shadow(op, key, table, column, new_type)?;
-        let shadows = [Shadow {
-            column: column.name.clone(),
-            name: shadow_of(&column.name),
-        }];
+        let shadows = self.shadow(op, key, table, column, new_type)?;
         for constraint in constraints_of(op, key, &column.name) {
             self.constrain(&constraint, &shadows)?;
         }
@@ -258,6 +235,17 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a value may be forbidden that was not.
+fn constrains(op: &AlterColumn) -> bool {
+    let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+    constrained || op.nullable.is_some()
+}
+
+fn fills_nulls(op: &AlterColumn) -> bool {
+    let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+    op.nullable == Some(false) && op.up.is_some() && op.down.is_none() && !constrained
 }
 
 /// The constraints the operation asks for, as operations of their own.

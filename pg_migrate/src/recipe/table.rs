@@ -3,7 +3,9 @@
 mod clause;
 mod replica;
 
-pub use clause::{check_text, column_clause, constraint_clause, deferral, inline_constraints};
+pub use clause::{
+    check_clause, check_text, column_clause, constraint_clause, deferral, inline_constraints,
+};
 
 use crate::document::model::{
     Column, CreateTable, DropTable, Operation, RenameTable, Restore, TableConstraint,

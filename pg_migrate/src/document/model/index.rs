@@ -28,6 +28,10 @@ pub struct CreateIndex {
     pub definition: Option<String>,
     #[serde(default)]
     pub if_not_exists: bool,
+    /// Ours: on a partitioned table, the names of the parts of the index by partition (qualified and
+    /// quoted); the others are named as PostgreSQL does. Written by the extension.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, String>,
 }
 
 /// A key of an index: a column name, or an object with more.
@@ -93,6 +97,9 @@ pub struct CreateConstraint {
     /// The value of each column for the old application.
     #[serde(default, skip_serializing_if = "Values::is_empty")]
     pub down: Values,
+    /// Ours: as in `create_index`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -67,6 +67,11 @@ impl Planner<'_> {
             return Ok(());
         }
         self.refuse_rewriting(&key, column)?;
+        // A value that this migration adds to an enum is there from the migrate phase on.
+        let later = column
+            .default
+            .as_ref()
+            .is_some_and(|default| self.objects.mentions_label(default));
         let volatile = self.value_checked(&key, op)?;
         let filled = op.up.is_some() || volatile;
         if !column.nullable && column.default.is_none() && op.up.is_none() {
@@ -88,7 +93,8 @@ impl Planner<'_> {
                 sql.push_str(" NOT NULL");
             }
         }
-        self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql).undo(undo));
+        let phase = if later { self.now() } else { Phase::Expand };
+        self.push(ddl(phase, &key, Lock::AccessExclusive, sql).undo(undo));
         self.comment(&key, column);
         self.change(&key, |table| {
             table.columns.push(facts::Column {
@@ -157,6 +163,9 @@ impl Planner<'_> {
     fn value_checked(&mut self, key: &str, op: &AddColumn) -> Result<bool> {
         let column = &op.column;
         let serial = column.data_type.to_lowercase().contains("serial");
+        if self.makes_type(&column.data_type) {
+            return Ok(false);
+        }
         let target = (!serial).then_some(column.data_type.as_str());
         if let Some(up) = &op.up {
             self.reads(key, up, target)?;

@@ -118,7 +118,11 @@ impl Planner<'_> {
     ) -> Result<()> {
         let table = self.table(key)?.1;
         self.nothing_rests_on(key, &table, constraint)?;
-        let back = clause_of(key, &table, constraint);
+        let mut back = clause_of(key, &table, constraint);
+        if table.kind == "p" && matches!(constraint.kind.as_str(), "p" | "u") {
+            let index = qualified(&table.schema, &constraint.name);
+            back.partitions = self.parts_of_index(key, &index)?;
+        }
         let beside = !table.fresh && !translated(up, down).is_empty();
         let sooner = match immediately {
             true => Some(None),
@@ -147,6 +151,8 @@ impl Planner<'_> {
         }
         self.gone.insert(qualified(&table.schema, &constraint.name));
         if constraint.kind == "f" {
+            self.twins
+                .retain(|twin| twin.table != *key || twin.name != constraint.name);
             let key = key.to_owned();
             self.dropped_keys.insert((key, constraint.name.clone()));
         }
@@ -230,7 +236,7 @@ impl Planner<'_> {
         constraint: &Constraint,
     ) -> Result<Option<String>> {
         let indexed = matches!(constraint.kind.as_str(), "p" | "u" | "x");
-        for later in self.following {
+        for later in self.following() {
             if let Operation::Sql(sql) = later {
                 if !sql.on_complete && sql.up.to_lowercase().contains(&table.name.to_lowercase()) {
                     let first = sql.up.lines().next().unwrap_or_default();

@@ -51,7 +51,7 @@ impl Planner<'_> {
 
     /// Whether an operation behind this one changes the table, or may.
     pub fn named_later(&self, key: &str, table: &Table) -> Result<bool> {
-        for later in self.following {
+        for later in self.following() {
             let named = match later {
                 Operation::Sql(sql) => {
                     !sql.on_complete && sql.up.to_lowercase().contains(&table.name.to_lowercase())
@@ -75,6 +75,11 @@ impl Planner<'_> {
     pub fn leaves(&mut self, key: &str, column: Option<&str>) {
         self.leaving
             .insert((key.to_owned(), column.map(str::to_owned)));
+    }
+
+    /// Whether an earlier operation drops the relation of this name; from now on it does not.
+    pub fn takes_over(&mut self, key: &str) -> bool {
+        self.leaving.remove(&(key.to_owned(), None))
     }
 
     /// An error if an earlier operation of this migration drops what has this name.

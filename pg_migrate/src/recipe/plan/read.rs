@@ -12,6 +12,9 @@ impl Planner<'_> {
     /// Whether an expression over a row of the table is volatile; an error if PostgreSQL cannot read
     /// it or it does not fit the type.
     pub fn reads(&mut self, key: &str, text: &str, target: Option<&str>) -> Result<bool> {
+        if self.objects.mentions_label(text) {
+            return Ok(false);
+        }
         let Some(table) = self.tables.get(key) else {
             return self.facts.expression(key, text, target);
         };
@@ -33,6 +36,9 @@ impl Planner<'_> {
 
     /// The same of one that reads no row, as a default is.
     pub fn reads_alone(&mut self, text: &str, target: Option<&str>) -> Result<bool> {
+        if self.objects.mentions_label(text) {
+            return Ok(false);
+        }
         let read = self.facts.expression("", text, target);
         self.or_later(read, text)
     }
@@ -40,7 +46,7 @@ impl Planner<'_> {
     /// The canonical spelling of a type; as it was given where it is not there yet.
     pub fn data_type(&mut self, text: &str) -> Result<String> {
         // serial and its kin are spellings of the parser, not types.
-        if text.to_lowercase().contains("serial") {
+        if text.to_lowercase().contains("serial") || self.makes_type(text) {
             return Ok(text.to_owned());
         }
         match self.facts.canonical_type(text) {

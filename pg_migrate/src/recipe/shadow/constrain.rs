@@ -2,13 +2,12 @@
 //! old one keeps its column as it is, the new one has a shadow beside it, and `up` and `down`
 //! translate. The shadow is that of a type change, to the same type.
 
-use super::rename::column_type;
+use super::{SHADOW, column_type};
 use crate::document::model::{AlterColumn, CreateConstraint, DropConstraint, Operation, Values};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Column, Table};
 use crate::recipe::plan::Planner;
 use crate::recipe::quote::{ident, idents, name_with_suffix};
-use crate::recipe::step::Phase;
 use crate::recipe::table::check_text;
 use crate::recipe::types;
 
@@ -19,9 +18,21 @@ pub struct Shadow {
     pub name: String,
 }
 
+/// With the default it has, not one cast to the type it has already.
+fn as_it_was(op: &AlterColumn, column: &Column, new_type: &str) -> AlterColumn {
+    let default = match (&op.default, &column.default) {
+        (None, Some(default)) if new_type == column_type(column) => Some(Some(default.clone())),
+        (asked, _) => asked.clone(),
+    };
+    AlterColumn {
+        default,
+        ..op.clone()
+    }
+}
+
 /// What `column` is called until contract on the new side.
-pub fn shadow_of(column: &str) -> String {
-    name_with_suffix(column, "_pgm_new")
+fn shadow_of(column: &str) -> String {
+    name_with_suffix(column, SHADOW)
 }
 
 /// Whether the expression is just the column itself.
@@ -67,44 +78,20 @@ impl Planner<'_> {
                 name: shadow_of(column),
             })
             .collect();
-        // They may speak of each other: all are there before the first expression is read.
+        let mut asked = Vec::new();
         for shadow in &shadows {
             let column = self.column(key, table, &shadow.column)?;
-            self.remember_shadow(key, &column, &column_type(&column), None);
-        }
-        let mark = self.plan.steps.len();
-        for shadow in &shadows {
-            let column = self.column(key, table, &shadow.column)?;
-            let asked = changing(&column.name, down.get(&column.name)).cloned();
-            let others = shadows.iter().filter(|other| other.column != column.name);
-            let over_new = asked.as_ref().map(|text| {
-                others.fold(text.clone(), |text, other| {
-                    types::rename_identifier(&text, &other.column, &other.name)
-                })
-            });
-            let one = AlterColumn {
+            let op = AlterColumn {
                 table: key.to_owned(),
                 column: column.name.clone(),
-                up: up.get(&column.name).cloned(),
-                down: over_new.clone(),
+                up: changing(&column.name, up.get(&column.name)).cloned(),
+                down: changing(&column.name, down.get(&column.name)).cloned(),
                 ..AlterColumn::default()
             };
-            self.shadow(&one, key, table, &column, &column_type(&column))?;
-            // The way back speaks of the columns by their own names.
-            if let (Some(asked), Some(Operation::AlterColumn(back))) =
-                (asked, self.plan.inverse.last_mut())
-                && back.up == over_new
-            {
-                back.up = Some(asked);
-            }
+            let data_type = column_type(&column);
+            asked.push((as_it_was(&op, &column, &data_type), column, data_type));
         }
-        let steps = self.plan.steps.split_off(mark);
-        let (triggers, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| {
-            step.phase == Phase::Expand
-                && step.sql.starts_with("SELECT migrate.sync_column_trigger")
-        });
-        self.plan.steps.extend(others);
-        self.plan.steps.extend(triggers);
+        self.change_together(key, table, &asked)?;
         Ok(shadows)
     }
 
@@ -116,67 +103,18 @@ impl Planner<'_> {
         table: &Table,
         column: &Column,
         new_type: &str,
-    ) -> Result<()> {
-        self.alone_in_its_objects(key, table, column)?;
-        let same_type = new_type == column_type(column);
+    ) -> Result<Vec<Shadow>> {
         let bare = AlterColumn {
             unique: None,
             check: None,
             references: None,
-            up: changing(&column.name, op.up.as_ref()).cloned(),
-            down: changing(&column.name, op.down.as_ref()).cloned(),
-            // As it is, not cast to the type it has.
-            default: match (&op.default, &column.default) {
-                (None, Some(default)) if same_type => Some(Some(default.clone())),
-                (asked, _) => asked.clone(),
-            },
-            ..op.clone()
+            ..as_it_was(op, column, new_type)
         };
-        self.remember_shadow(key, column, new_type, op.nullable);
-        self.change_type(&bare, key, table, column, new_type)
-    }
-
-    /// Two shadows would each bring a copy of an index or constraint over both of their columns.
-    fn alone_in_its_objects(&self, key: &str, table: &Table, column: &Column) -> Result<()> {
-        let both = |columns: &[String]| {
-            columns.contains(&column.name)
-                && columns
-                    .iter()
-                    .any(|other| self.replacing(key, other).is_some())
-        };
-        let index = table.indexes.iter().find(|index| both(&index.columns));
-        let constraint = table.constraints.iter().find(|found| both(&found.columns));
-        let what = match (index, constraint) {
-            (_, Some(found)) => format!("constraint \"{}\"", found.name),
-            (Some(found), None) => format!("index \"{}\"", found.name),
-            (None, None) => return Ok(()),
-        };
-        Err(Fault::new(
-            state::FEATURE_NOT_SUPPORTED,
-            format!("{what} of {key} is on two columns that one migration puts shadows beside"),
-        )
-        .detail("It would be copied for each of them, and no copy would be over both shadows.")
-        .hint("Change one column in this migration and the other in a migration after its contract, or drop it first."))
-    }
-
-    /// Notes that the column's shadow will be there, for what speaks of it.
-    fn remember_shadow(
-        &mut self,
-        key: &str,
-        column: &Column,
-        new_type: &str,
-        nullable: Option<bool>,
-    ) {
-        let shadow = Column {
+        self.change_type(&bare, key, table, column, new_type)?;
+        Ok(vec![Shadow {
+            column: column.name.clone(),
             name: shadow_of(&column.name),
-            data_type: new_type.to_owned(),
-            not_null: nullable.map_or(column.not_null, |nullable| !nullable),
-            ..Column::default()
-        };
-        self.change(key, |table| {
-            table.columns.retain(|found| found.name != shadow.name);
-            table.columns.push(shadow);
-        });
+        }])
     }
 
     /// Adds the constraint to the shadows, under its own name: it follows them when they take their
