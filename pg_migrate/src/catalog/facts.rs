@@ -236,6 +236,43 @@ impl Facts for Live {
         Ok(analyze::expression(table, expression, target)?.volatile)
     }
 
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool> {
+        if !fresh {
+            let oid = relation::must_resolve(table)?;
+            let mut known = true;
+            for column in columns {
+                known = known && relation::has_column(oid, &column.name)?;
+            }
+            if known {
+                return self.expression(table, expression, target);
+            }
+        }
+        mirror::expression(table, columns, fresh, expression, target)
+    }
+
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>> {
+        spi::select(
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS \"table\", \
+                    f.conname::text AS name \
+             FROM pg_catalog.pg_constraint k \
+             JOIN pg_catalog.pg_constraint f ON f.conindid = k.conindid AND f.contype = 'f' \
+             JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE k.conrelid = $1::oid AND k.conname = $2 AND f.conparentid = 0 ORDER BY 1, 2",
+            &[
+                Arg::Oid(relation::must_resolve(table)?),
+                Arg::Text(constraint),
+            ],
+        )
+    }
+
     fn canonical_type(&self, data_type: &str) -> Result<String> {
         analyze::canonical_type(data_type)
     }

@@ -3,7 +3,7 @@
 use super::context::{Transactions, within};
 use super::run;
 use crate::catalog::Live;
-use crate::document::model::Operation;
+use crate::document::model::{Operation, Sql};
 use crate::document::{self, Body, DirectiveKind, Document, Section};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
@@ -15,9 +15,46 @@ use serde_json::Value;
 /// The operations of a document, and those of its hand-written way back.
 pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<Operation>>)> {
     match &document.body {
-        Body::Operations { up, down } => Ok((up.clone(), down.clone())),
+        Body::Operations { up, down } => {
+            let up = up.iter().cloned().map(understood).collect::<Result<_>>()?;
+            Ok((up, down.clone()))
+        }
         Body::Script { up, down } => Ok((section(up)?, down.as_ref().map(section).transpose()?)),
     }
+}
+
+/// An sql operation of one statement without a way back: what can be told of it from the statement
+/// itself, as in a script.
+fn understood(operation: Operation) -> Result<Operation> {
+    let Operation::Sql(sql) = &operation else {
+        return Ok(operation);
+    };
+    let told = sql.creates.is_some() || sql.comments.is_some() || !sql.drops.is_empty();
+    if sql.down.is_some() || sql.on_complete || told {
+        return Ok(operation);
+    }
+    let statements = match parser::split(&sql.up, 1) {
+        Ok(statements) => statements,
+        Err(fault) if fault.is_interruption() => return Err(fault),
+        // Running it says what is wrong.
+        Err(_) => return Ok(operation),
+    };
+    let [statement] = statements.as_slice() else {
+        return Ok(operation);
+    };
+    Ok(
+        match recipe::script::operations(statement, true, false)?.as_slice() {
+            [Operation::Sql(read)] => Operation::Sql(Sql {
+                up: sql.up.clone(),
+                no_transaction: sql.no_transaction || read.no_transaction,
+                creates: read.creates.clone(),
+                drops: read.drops.clone(),
+                comments: read.comments.clone(),
+                ..sql.clone()
+            }),
+            _ => operation,
+        },
+    )
 }
 
 fn section(section: &Section) -> Result<Vec<Operation>> {

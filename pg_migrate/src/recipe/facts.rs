@@ -32,6 +32,8 @@ pub struct Table {
     pub inherited: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
+    /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
+    pub replica_identity: String,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
@@ -361,6 +363,18 @@ pub trait Facts: ObjectFacts {
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
+    /// The same over a row of the table as it will be: with these columns too, or (`fresh`) with
+    /// them alone.
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool>;
+    /// The foreign keys that reference a unique or primary key.
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.

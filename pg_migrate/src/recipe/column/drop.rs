@@ -6,7 +6,7 @@ use crate::fault::{Fault, Result, state};
 use crate::recipe::constraint::clause_of;
 use crate::recipe::facts::{self, Table};
 use crate::recipe::index::drop_index_concurrently;
-use crate::recipe::plan::{Planner, ddl};
+use crate::recipe::plan::{Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Lock, Phase};
 
@@ -19,7 +19,20 @@ impl Planner<'_> {
         let column = self.column(&key, &table, &op.column)?;
         self.settled(&key, &op.column)?;
         let name = ident(&op.column);
-        if !table.fresh {
+        if table.fresh {
+            // Nobody has seen it: nothing is set aside.
+            let phase = self.now();
+            let sql = format!("ALTER TABLE {key} DROP COLUMN {name}");
+            self.push(unlocked(phase, sql));
+            self.change(&key, |table| {
+                table.columns.retain(|found| found.name != op.column);
+                let without = |columns: &Vec<String>| !columns.contains(&op.column);
+                table.indexes.retain(|index| without(&index.columns));
+                table.constraints.retain(|found| without(&found.columns));
+            });
+            return Ok(());
+        }
+        {
             let dependents = self.dependents(&key, Some(&op.column))?;
             if !dependents.is_empty() {
                 let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();
@@ -98,7 +111,14 @@ impl Planner<'_> {
                 literal(&op.column),
                 literal(self.revision)
             ));
-            let mut back = restoration(&key, &column, op.down.clone(), &indexes, &constraints);
+            let mut back = restoration(
+                &key,
+                &table,
+                &column,
+                op.down.clone(),
+                &indexes,
+                &constraints,
+            );
             if table.kind == "p" {
                 self.name_parts(&key, &table, &mut back)?;
             }
@@ -216,6 +236,7 @@ impl Planner<'_> {
 
 fn restoration(
     key: &str,
+    table: &facts::Table,
     column: &facts::Column,
     fill: Option<String>,
     indexes: &[facts::Index],
@@ -245,7 +266,9 @@ fn restoration(
         }));
     }
     for constraint in constraints {
-        operations.push(Operation::CreateConstraint(clause_of(key, constraint)));
+        operations.push(Operation::CreateConstraint(clause_of(
+            key, table, constraint,
+        )));
     }
     Restore {
         table: key.to_owned(),
