@@ -48,7 +48,7 @@ pub use revision::{
     revision, revisions_in_flight, set_state, store_plan,
 };
 pub use step::{
-    StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step,
-    steps, steps_done,
+    StepRow, clear_steps, finish_step, insert_steps, insert_steps_before, next_step, set_step,
+    set_waiting, start_step, steps, steps_done,
 };
 pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

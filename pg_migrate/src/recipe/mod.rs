@@ -8,6 +8,7 @@ pub mod facts;
 mod index;
 mod names;
 mod object;
+pub mod partition;
 pub mod plan;
 pub mod quote;
 pub mod script;
