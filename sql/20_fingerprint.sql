@@ -15,7 +15,8 @@ WITH schemas AS (
 ), relations AS (
     SELECT c.*, quote_ident(s.nspname) || '.' || quote_ident(c.relname) AS name
     FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
-    WHERE NOT EXISTS (SELECT 1 FROM pg_depend d
+    WHERE c.relname !~ '^_pgm_aside_'
+      AND NOT EXISTS (SELECT 1 FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
 SELECT 'schema ' || quote_ident(nspname),

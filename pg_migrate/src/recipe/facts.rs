@@ -19,6 +19,9 @@ pub struct Table {
     /// Estimated rows (`pg_class.reltuples`), and bytes on disk.
     pub rows: f64,
     pub bytes: i64,
+    /// The role it belongs to, as SQL text.
+    pub owner: String,
+    pub unlogged: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
@@ -262,6 +265,17 @@ pub fn is_not_enforced(definition: &str) -> bool {
 }
 
 impl Table {
+    /// Its estimated rows, for a message.
+    pub fn row_count(&self) -> String {
+        format!("{:.0}", self.rows)
+    }
+
+    /// Its size on disk, for a message.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn size(&self) -> String {
+        format!("{:.1} MB", self.bytes as f64 / 1024.0 / 1024.0)
+    }
+
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }

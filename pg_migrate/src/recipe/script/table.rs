@@ -279,6 +279,7 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
             references: references.clone(),
             deferrable: added.deferrable,
             initially_deferred: added.initially_deferred,
+            index: false,
         }));
     }
     let kind = match added.kind {
