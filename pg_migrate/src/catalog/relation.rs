@@ -107,6 +107,22 @@ pub fn is_empty(relation: u32) -> Result<bool> {
     }
 }
 
+/// Whether it is a table, partitioned or not.
+pub fn is_table(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT relkind IN ('r', 'p') AS value FROM pg_catalog.pg_class WHERE oid = $1::oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
+/// Whether the current user has the rights of its owner.
+pub fn is_mine(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT pg_catalog.pg_has_role(relowner, 'USAGE') AS value FROM pg_catalog.pg_class WHERE oid = $1::oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
 /// Whether `LOCK TABLE` in a strong mode is allowed to the current user.
 pub fn may_lock(relation: u32) -> Result<bool> {
     flag(
@@ -139,6 +155,25 @@ pub fn index_state(name: &str) -> Result<IndexState> {
         } else {
             IndexState::Invalid
         },
+    )
+}
+
+/// Whether the table is a partition of `parent` and not on its way out.
+pub fn is_partition(table: &str, parent: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
+         WHERE h.inhrelid = pg_catalog.to_regclass($1) AND h.inhparent = pg_catalog.to_regclass($2) \
+           AND c.relispartition AND NOT h.inhdetachpending) AS value",
+        &[Arg::Text(table), Arg::Text(parent)],
+    )
+}
+
+/// Whether an index of the table is attached to that index of its parent.
+pub fn has_part(table: &str, index: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid \
+         WHERE h.inhparent = pg_catalog.to_regclass($2) AND i.indrelid = pg_catalog.to_regclass($1)) AS value",
+        &[Arg::Text(table), Arg::Text(index)],
     )
 }
 

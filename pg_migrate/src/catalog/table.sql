@@ -71,7 +71,15 @@ SELECT c.oid::int8 AS oid,
                       'constraint', k.conname,
                       'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
                       'clustered', i.indisclustered,
-                      'replica_identity', i.indisreplident
+                      'replica_identity', i.indisreplident,
+                      'part_of', (SELECT pg_catalog.quote_ident(pin.nspname) || '.' || pg_catalog.quote_ident(pic.relname)
+                                  FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pic ON pic.oid = h.inhparent
+                                  JOIN pg_catalog.pg_namespace pin ON pin.oid = pic.relnamespace
+                                  WHERE h.inhrelid = i.indexrelid),
+                      'tablespace', (SELECT pg_catalog.quote_ident(ts.spcname) FROM pg_catalog.pg_tablespace ts WHERE ts.oid = ic.reltablespace),
+                      'targets', coalesce((
+                          SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', ia.attnum, 'target', ia.attstattarget) ORDER BY ia.attnum)
+                          FROM pg_catalog.pg_attribute ia WHERE ia.attrelid = i.indexrelid AND ia.attstattarget >= 0), '[]'::jsonb)
                   ) ORDER BY ic.relname)
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
@@ -89,6 +97,7 @@ SELECT c.oid::int8 AS oid,
                       'validated', k.convalidated,
                       'deferrable', k.condeferrable,
                       'deferred', k.condeferred,
+                      'inherited', k.coninhcount > 0,
                       'references', (SELECT pg_catalog.quote_ident(rn.nspname) || '.' || pg_catalog.quote_ident(rc.relname)
                                      FROM pg_catalog.pg_class rc JOIN pg_catalog.pg_namespace rn ON rn.oid = rc.relnamespace
                                      WHERE rc.oid = nullif(k.confrelid, 0)),

@@ -3,7 +3,7 @@
 mod index_of;
 
 use crate::document::model::{
-    AddForeignKey, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    AddForeignKey, ColumnOf, CreateConstraint, DropConstraint, Operation, TableConstraint,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
@@ -67,6 +67,9 @@ impl Planner<'_> {
         }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
+            if op.kind == "primary_key" {
+                self.nullable_again(&key, &table, &op.columns);
+            }
             self.plan
                 .inverse
                 .push(Operation::DropConstraint(DropConstraint {
@@ -89,6 +92,18 @@ impl Planner<'_> {
             initially_deferred: op.initially_deferred,
             ..CreateConstraint::default()
         })
+    }
+
+    /// On the way back the columns of a primary key may hold null again, where they could before.
+    fn nullable_again(&mut self, key: &str, table: &Table, columns: &[String]) {
+        for name in columns {
+            if table.column(name).is_some_and(|column| !column.not_null) {
+                self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                    table: key.to_owned(),
+                    column: name.clone(),
+                }));
+            }
+        }
     }
 
     /// The steps alone, without an inverse.
@@ -216,15 +231,6 @@ impl Planner<'_> {
 
     /// A unique index built concurrently, then taken over by the constraint.
     fn unique(&mut self, key: &str, table: &Table, op: &CreateConstraint) -> Result<()> {
-        if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("a unique constraint on partitioned table {key} cannot be built online"),
-            )
-            .hint(
-                "Write the statement with -- migrate:as-written to accept the build under a lock.",
-            ));
-        }
         let index = qualified(&table.schema, &op.name);
         if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             return Err(Fault::new(
@@ -237,13 +243,6 @@ impl Planner<'_> {
             .hint("The constraint's index needs that name: choose another."));
         }
         let primary = op.kind == "primary_key";
-        if primary {
-            for column in &op.columns {
-                if !self.column(key, table, column)?.not_null {
-                    self.not_null_steps(Phase::Migrate, key, column, None)?;
-                }
-            }
-        }
         let name = ident(&op.name);
         let (body, tail) = match &op.definition {
             Some(definition) => index_of(definition),
@@ -260,6 +259,17 @@ impl Planner<'_> {
                 deferral(op.deferrable, op.initially_deferred).to_owned(),
             ),
         };
+        if table.kind == "p" {
+            let whole = definition(op)?;
+            return self.partitioned_unique(key, table, op, (&body, &tail, &whole));
+        }
+        if primary {
+            for column in &op.columns {
+                if !self.column(key, table, column)?.not_null {
+                    self.not_null_steps(Phase::Migrate, key, column, None)?;
+                }
+            }
+        }
         self.push(
             concurrent(
                 Phase::Migrate,
@@ -318,7 +328,10 @@ impl Planner<'_> {
                 None => fault,
             });
         };
-        let back = clause_of(&key, &constraint);
+        let mut back = clause_of(&key, &constraint);
+        if table.kind == "p" && matches!(constraint.kind.as_str(), "p" | "u") {
+            back.partitions = self.parts_of_index(&key, &qualified(&table.schema, &op.name))?;
+        }
         self.plan
             .inverse
             .push(Operation::CreateConstraint(back.clone()));

@@ -1,7 +1,12 @@
 //! What recipes need to know of the database. `catalog` fills these; tests make them by hand.
 
+mod object;
+
+pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
+
 use crate::fault::Result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -94,6 +99,58 @@ pub struct Index {
     pub clustered: bool,
     /// Tells replicas which row is meant.
     pub replica_identity: bool,
+    /// The index of a partitioned table that this one is a part of, qualified and quoted.
+    pub part_of: Option<String>,
+    /// Quoted; `None`: the database's.
+    pub tablespace: Option<String>,
+    /// Statistics targets of its own columns.
+    pub targets: Vec<Target>,
+}
+
+/// A partitioned table or one of its partitions, at any depth.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Partition {
+    /// Qualified and quoted.
+    pub key: String,
+    pub schema: String,
+    pub name: String,
+    /// Qualified and quoted; `None`: the root.
+    pub parent: Option<String>,
+    /// `pg_class.relkind`: `r`, `p` or `f`.
+    pub kind: String,
+    /// Of a partitioned one: the columns of its key.
+    pub columns: Vec<String>,
+    /// Of a partitioned one: an expression is in its key.
+    pub expressions: bool,
+    pub indexes: Vec<Index>,
+    pub constraints: Vec<Constraint>,
+}
+
+/// One column of an index.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IndexKey {
+    /// By which names of indexes are made; that of the table's column unless it is an expression.
+    pub name: String,
+    pub expression: bool,
+    /// Stored beside the key (INCLUDE).
+    pub included: bool,
+}
+
+/// How an index would be stored: its text after `ON table` as PostgreSQL prints it, and its columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IndexShape {
+    pub definition: String,
+    pub keys: Vec<IndexKey>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Target {
+    /// From 1 on.
+    pub number: i32,
+    pub target: i32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -108,6 +165,8 @@ pub struct Constraint {
     pub validated: bool,
     pub deferrable: bool,
     pub deferred: bool,
+    /// Came with a constraint of the partitioned table it is a partition of.
+    pub inherited: bool,
     /// The referenced table of a foreign key, qualified and quoted.
     pub references: Option<String>,
     pub comment: Option<String>,
@@ -121,6 +180,73 @@ pub struct Dependent {
     pub what: String,
     /// Of a view: its name, qualified and quoted.
     pub relation: Option<String>,
+}
+
+/// Something that hangs on a column and is carried to the one that takes its place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attached {
+    /// `view`, `rule`, `policy`, `trigger`, `publication`, `statistics`, `function`, `sequence`,
+    /// `identity`, `index`, `constraint`, `default`, `settings` (the column's own), `other`.
+    pub kind: String,
+    /// As `pg_describe_object` prints it.
+    pub what: String,
+    /// Its name in full, and a digest of what it is.
+    pub mark: Option<String>,
+    /// What must be locked to change it, qualified and quoted.
+    pub relation: Option<String>,
+    /// Of a view: how many views are between it and the table, and one. Those of higher rank leave
+    /// first and come last.
+    pub rank: i32,
+    /// Statements that take it away.
+    pub drops: Vec<String>,
+    /// Statements that make it again, whole, by the names it uses.
+    pub makes: Vec<String>,
+    /// Why it cannot be carried.
+    pub obstacle: Option<String>,
+    pub detail: Value,
+}
+
+/// A foreign key, seen from either of its tables. Names of tables are qualified and quoted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ForeignKey {
+    pub name: String,
+    pub table: String,
+    pub columns: Vec<String>,
+    pub references: String,
+    /// The referenced columns, pairwise with `columns`.
+    pub referenced: Vec<String>,
+    pub match_full: bool,
+    pub on_update: Option<String>,
+    pub on_delete: Option<String>,
+    /// The columns that ON DELETE SET NULL or SET DEFAULT sets; empty: all.
+    pub set_columns: Vec<String>,
+    pub deferrable: bool,
+    pub deferred: bool,
+    pub validated: bool,
+    pub comment: Option<String>,
+    /// Why it cannot be carried.
+    pub obstacle: Option<String>,
+}
+
+/// A column under another name and of another type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Move {
+    pub from: String,
+    pub to: String,
+    pub data_type: String,
+}
+
+/// What `ALTER COLUMN TYPE` does besides changing the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Effect {
+    pub rewrites: bool,
+    /// An index is built anew.
+    pub rebuilds: bool,
+    /// The type stays; only its modifier changes.
+    pub same_base: bool,
 }
 
 /// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
@@ -141,7 +267,7 @@ impl Table {
 
 /// The questions a recipe may ask. Names of tables and indexes are SQL text (quoted where needed,
 /// qualified or not) and resolve through the search path.
-pub trait Facts {
+pub trait Facts: ObjectFacts {
     fn table(&self, name: &str) -> Result<Option<Table>>;
     /// Whether NOT NULL is a constraint with a name.
     fn names_not_null(&self) -> bool {
@@ -151,6 +277,11 @@ pub trait Facts {
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.
     fn table_of_index(&self, index: &str) -> Result<Option<String>>;
+    /// A partitioned table and everything under it: parents before their partitions. Partitions that
+    /// are being detached are not listed.
+    fn partitions(&self, table: &str) -> Result<Vec<Partition>>;
+    /// How an index over the table would be stored. `columns`: those the table has or will have.
+    fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
     /// The schema in which an unqualified new object lands, and the bare name.
     fn landing(&self, name: &str) -> Result<(String, String)>;
     /// What else mentions the column: views, rules, policies, generated columns, inbound foreign
@@ -177,6 +308,52 @@ pub trait Facts {
         from: &str,
         to: &str,
     ) -> Result<String>;
+    /// Everything that hangs on the columns, carried or not, indexes and constraints included.
+    fn attached(&self, table: &str, columns: &[String]) -> Result<Vec<Attached>>;
+    /// The foreign keys from and to a table.
+    fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>>;
+    /// An index's text after `ON table` once columns have other names and types; an error if it
+    /// cannot be over those types.
+    fn index_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// A constraint's definition once columns have other names and types.
+    fn constraint_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// The expressions after ON of extended statistics once columns have other names and types.
+    fn statistics_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// What changing the column's type does, in this session, to a table of this shape with
+    /// indexes of these definitions.
+    fn effect(
+        &self,
+        table: &str,
+        columns: &[Column],
+        indexes: &[String],
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Effect>;
+    /// An error if a foreign key from columns of the first types to columns of the second cannot be.
+    fn comparable(&self, from: &[String], to: &[String]) -> Result<()>;
+    /// The session's time zone.
+    fn time_zone(&self) -> Result<String>;
+    /// Under what name the column that `revision` took away is kept, if it is.
+    fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>>;
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;

@@ -27,6 +27,9 @@ pub enum Kind {
     Backfill,
     /// A query that must find nothing before the contract goes on.
     Verify,
+    /// Asks at its turn which partitions still lack what the migration gives to each: that becomes
+    /// steps before it.
+    Partitions,
 }
 
 /// A table lock, weakest first; the names are PostgreSQL's.
@@ -43,6 +46,11 @@ pub enum Lock {
 }
 
 impl Lock {
+    /// PostgreSQL's number of it (lockdefs.h).
+    pub fn number(self) -> i32 {
+        self as i32 + 1
+    }
+
     /// The words of `LOCK TABLE … IN … MODE`.
     pub fn mode(self) -> &'static str {
         match self {
