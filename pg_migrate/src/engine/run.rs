@@ -29,7 +29,8 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             lock,
         });
     }
-    if let Some(also) = step.args.get("also_locks") {
+    let others = step.args.get("also_locks").and_then(Value::as_array);
+    for also in others.into_iter().flatten() {
         let relation = also.get("relation").and_then(Value::as_str);
         let lock = also
             .get("lock")

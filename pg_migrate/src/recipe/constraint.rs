@@ -3,12 +3,13 @@
 mod index_of;
 
 use crate::document::model::{
-    AddForeignKey, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    AddForeignKey, ColumnOf, CreateConstraint, DropConstraint, Operation, TableConstraint,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
 use crate::recipe::plan::{Planner, concurrent, ddl, unlocked, validate};
 use crate::recipe::quote::{ident, idents, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Kind, Lock, Phase};
 use crate::recipe::table::{constraint_clause, deferral};
 use index_of::index_of;
@@ -67,6 +68,13 @@ impl Planner<'_> {
         }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
+            for column in self.nullable_of(&key, &table, op)? {
+                // It comes with the key and does not leave with it.
+                self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                    table: key.clone(),
+                    column,
+                }));
+            }
             self.plan
                 .inverse
                 .push(Operation::DropConstraint(DropConstraint {
@@ -89,6 +97,20 @@ impl Planner<'_> {
             initially_deferred: op.initially_deferred,
             ..CreateConstraint::default()
         })
+    }
+
+    /// The columns of a primary key to be that may hold nulls, as they are called until contract.
+    fn nullable_of(&self, key: &str, table: &Table, op: &CreateConstraint) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        if op.kind == "primary_key" && !table.fresh {
+            for column in &op.columns {
+                let column = self.column(key, table, &self.physical(key, column))?;
+                if !column.not_null {
+                    found.push(column.name);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The steps alone, without an inverse.
@@ -142,10 +164,18 @@ impl Planner<'_> {
                     step = step.also_locks(&target, Lock::ShareRowExclusive);
                 }
             }
-            self.push(step.undo(format!(
+            step = step.undo(format!(
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {}",
                 ident(&op.name)
-            )));
+            ));
+            for column in self.nullable_of(&key, &table, &op)? {
+                step = step.undo(format!(
+                    "ALTER TABLE {key} ALTER COLUMN {} DROP NOT NULL",
+                    ident(&column)
+                ));
+                self.change_column(&key, &column, |column| column.not_null = true);
+            }
+            self.push(step);
             return Ok(());
         }
         let temporal = op.definition.as_deref().is_some_and(facts::is_temporal);
@@ -237,12 +267,9 @@ impl Planner<'_> {
             .hint("The constraint's index needs that name: choose another."));
         }
         let primary = op.kind == "primary_key";
-        if primary {
-            for column in &op.columns {
-                if !self.column(key, table, column)?.not_null {
-                    self.not_null_steps(Phase::Migrate, key, column, None)?;
-                }
-            }
+        for column in self.nullable_of(key, table, op)? {
+            self.not_null_steps(Phase::Migrate, key, &column, None)?;
+            self.change_column(key, &column, |column| column.not_null = true);
         }
         let name = ident(&op.name);
         let (body, tail) = match &op.definition {
@@ -319,6 +346,8 @@ impl Planner<'_> {
             });
         };
         let back = clause_of(&key, &constraint);
+        let said = remarks::of_constraint(&key, &table, &constraint);
+        self.plan.inverse.extend(remarks::operations(said.clone()));
         self.plan
             .inverse
             .push(Operation::CreateConstraint(back.clone()));
@@ -336,6 +365,9 @@ impl Planner<'_> {
         })?;
         for back in self.plan.steps.split_off(mark) {
             step = step.undo_as(back.kind, back.sql);
+        }
+        for sql in said {
+            step = step.undo(sql);
         }
         if let Some(target) = &constraint.references {
             step = step.also_locks(target, Lock::AccessExclusive);

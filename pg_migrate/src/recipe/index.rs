@@ -4,6 +4,7 @@ use crate::document::model::{CreateIndex, DropIndex, IndexColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::plan::{Planner, concurrent, unlocked};
 use crate::recipe::quote::{ident, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde_json::json;
 
@@ -200,6 +201,8 @@ impl Planner<'_> {
             )
             .hint("Use drop_constraint: the index goes with it."));
         }
+        let said = remarks::of_index(&table_key, &table, &index);
+        self.plan.inverse.extend(remarks::operations(said));
         self.plan.inverse.push(Operation::CreateIndex(CreateIndex {
             name: index.name.clone(),
             table: table_key.clone(),

@@ -9,6 +9,7 @@ mod index;
 mod names;
 pub mod plan;
 pub mod quote;
+mod remarks;
 pub mod script;
 mod shadow;
 pub mod step;

@@ -1,13 +1,14 @@
 //! drop_column, which sets the column aside, and the restore that brings it back.
 
 use super::{drop_sync_trigger, sync_backfill, sync_trigger};
-use crate::document::model::{ColumnOf, CreateIndex, DropColumn, Operation, Restore};
+use crate::document::model::{Backfill, ColumnOf, CreateIndex, DropColumn, Operation, Restore};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::constraint::clause_of;
 use crate::recipe::facts;
 use crate::recipe::index::drop_index_concurrently;
 use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Lock, Phase};
 
 impl Planner<'_> {
@@ -110,6 +111,7 @@ impl Planner<'_> {
             ));
             self.plan.inverse.push(Operation::Restore(restoration(
                 &key,
+                &table,
                 &column,
                 op.down.clone(),
                 &indexes,
@@ -158,6 +160,7 @@ impl Planner<'_> {
         for sql in &op.attributes {
             self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql));
         }
+        self.touch(&key, column);
         self.change(&key, |table| {
             table.columns.push(facts::Column {
                 name: column.to_owned(),
@@ -187,6 +190,7 @@ impl Planner<'_> {
                 Operation::CreateIndex(index) => self.create_index(index)?,
                 Operation::SetNotNull(column) => self.set_not_null(column)?,
                 Operation::CreateConstraint(constraint) => self.constraint_steps(constraint)?,
+                Operation::Backfill(backfill) => self.backfill(backfill)?,
                 Operation::Sql(sql) => self.sql(sql)?,
                 other => {
                     return Err(Fault::invalid(format!(
@@ -210,6 +214,7 @@ impl Planner<'_> {
 
 fn restoration(
     key: &str,
+    table: &facts::Table,
     column: &facts::Column,
     fill: Option<String>,
     indexes: &[facts::Index],
@@ -224,6 +229,17 @@ fn restoration(
     }
     let mut operations: Vec<Operation> = Vec::new();
     if column.not_null && column.identity.is_none() {
+        if let (Some(default), None) = (&column.default, &fill) {
+            // For rows that were written while it was away.
+            operations.push(Operation::Backfill(Backfill {
+                table: key.to_owned(),
+                set: [(column.name.clone(), default.clone().into())]
+                    .into_iter()
+                    .collect(),
+                predicate: Some(format!("{name} IS NULL")),
+                down: None,
+            }));
+        }
         operations.push(Operation::SetNotNull(ColumnOf {
             table: key.to_owned(),
             column: column.name.clone(),
@@ -237,9 +253,13 @@ fn restoration(
             definition: Some(index.definition.clone()),
             ..CreateIndex::default()
         }));
+        let said = remarks::of_index(key, table, index);
+        operations.extend(remarks::operations(said));
     }
     for constraint in constraints {
         operations.push(Operation::CreateConstraint(clause_of(key, constraint)));
+        let said = remarks::of_constraint(key, table, constraint);
+        operations.extend(remarks::operations(said));
     }
     Restore {
         table: key.to_owned(),

@@ -90,11 +90,10 @@ impl Step {
     /// Another table the step locks, with the mode's words.
     #[must_use]
     pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
-        if let Value::Object(args) = &mut self.args {
-            args.insert(
-                "also_locks".into(),
-                json!({ "relation": relation, "lock": lock }),
-            );
+        if let Value::Object(args) = &mut self.args
+            && let Value::Array(others) = args.entry("also_locks").or_insert_with(|| json!([]))
+        {
+            others.push(json!({ "relation": relation, "lock": lock }));
         }
         self
     }
