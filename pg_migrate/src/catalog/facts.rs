@@ -6,11 +6,12 @@ use crate::fault::{Fault, Result, state};
 use crate::pg::analyze;
 use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg};
-use crate::recipe::facts::{Column, Dependent, Facts, Table};
+use crate::recipe::facts::{Column, Dependent, Facts, IndexShape, Partition, Table};
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
 const DEPENDENTS: &str = include_str!("dependents.sql");
+const PARTITIONS: &str = include_str!("partitions.sql");
 
 /// The database as it is now.
 pub struct Live;
@@ -34,6 +35,26 @@ impl Facts for Live {
         }
         table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid)?;
         Ok(Some(table))
+    }
+
+    fn partitions(&self, table: &str) -> Result<Vec<Partition>> {
+        let oid = relation::must_resolve(table)?;
+        let mut found: Vec<Partition> = spi::select(PARTITIONS, &[Arg::Oid(oid)])?;
+        for partition in &mut found {
+            for index in &mut partition.indexes {
+                index.definition = mirror::after_table(
+                    &index.definition,
+                    &index.name,
+                    &partition.schema,
+                    &partition.name,
+                )?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {
+        mirror::shape(table, columns, definition)
     }
 
     fn similar_table(&self, name: &str) -> Result<Option<String>> {

@@ -7,7 +7,7 @@ use super::relation;
 use crate::fault::{Fault, Result};
 use crate::pg::spi::{self, ident};
 use crate::pg::subtransaction;
-use crate::recipe::facts::Column;
+use crate::recipe::facts::{Column, IndexKey, IndexShape};
 use serde::Deserialize;
 
 const MIRROR: &str = "pg_temp.pg_migrate_mirror";
@@ -112,7 +112,39 @@ pub fn index(
     let object = format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}");
     let query =
         "SELECT pg_catalog.pg_get_indexdef('pg_temp.pg_migrate_mirror_index'::regclass) AS value";
-    let text = reads_as(table, columns, &object, query, from, to)?;
+    using(&reads_as(table, columns, &object, query, from, to)?)
+}
+
+/// How an index would be stored.
+pub fn shape(table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {
+    subtransaction::rehearse(|| {
+        make(table, columns, "", "")?;
+        spi::run(
+            &format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}"),
+            &[],
+        )?;
+        let text: Option<Text> = spi::first(
+            "SELECT pg_catalog.pg_get_indexdef('pg_temp.pg_migrate_mirror_index'::regclass) AS value",
+            &[],
+        )?;
+        let text = text.map(|row| row.value).unwrap_or_default();
+        let keys: Vec<IndexKey> = spi::select(
+            "SELECT a.attname AS name, k.number = 0 AS expression, a.attnum > i.indnkeyatts AS included \
+             FROM pg_catalog.pg_index i \
+             CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = k.place \
+             WHERE i.indexrelid = 'pg_temp.pg_migrate_mirror_index'::regclass ORDER BY a.attnum",
+            &[],
+        )?;
+        Ok(IndexShape {
+            definition: using(&text)?,
+            keys,
+        })
+    })
+}
+
+/// From `CREATE INDEX … ON … USING …`: what begins with USING.
+fn using(text: &str) -> Result<String> {
     let at = text
         .find(" USING ")
         .ok_or_else(|| Fault::internal(format!("unexpected index definition: {text}")))?;

@@ -5,11 +5,13 @@
 mod facts;
 mod locks;
 mod mirror;
+mod object;
 mod relation;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};
+pub use object::{view, views_above};
 pub use relation::{
-    IndexState, exists, extension_owner, has_extension, index_state, may_lock, on_standby, resolve,
-    size, sleeping_triggers, unvalidated,
+    IndexState, exists, extension_owner, has_extension, has_part, index_state, is_partition,
+    may_lock, on_standby, resolve, size, sleeping_triggers, unvalidated,
 };

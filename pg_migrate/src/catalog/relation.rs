@@ -142,6 +142,25 @@ pub fn index_state(name: &str) -> Result<IndexState> {
     )
 }
 
+/// Whether the table is a partition of `parent` and not on its way out.
+pub fn is_partition(table: &str, parent: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
+         WHERE h.inhrelid = pg_catalog.to_regclass($1) AND h.inhparent = pg_catalog.to_regclass($2) \
+           AND c.relispartition AND NOT h.inhdetachpending) AS value",
+        &[Arg::Text(table), Arg::Text(parent)],
+    )
+}
+
+/// Whether an index of the table is attached to that index of its parent.
+pub fn has_part(table: &str, index: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid \
+         WHERE h.inhparent = pg_catalog.to_regclass($2) AND i.indrelid = pg_catalog.to_regclass($1)) AS value",
+        &[Arg::Text(table), Arg::Text(index)],
+    )
+}
+
 /// Whether the server is a read-only standby.
 pub fn on_standby() -> Result<bool> {
     flag("SELECT pg_catalog.pg_is_in_recovery() AS value", &[])

@@ -71,7 +71,11 @@ SELECT c.oid::int8 AS oid,
                       'constraint', k.conname,
                       'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
                       'clustered', i.indisclustered,
-                      'replica_identity', i.indisreplident
+                      'replica_identity', i.indisreplident,
+                      'part_of', (SELECT pg_catalog.quote_ident(pin.nspname) || '.' || pg_catalog.quote_ident(pic.relname)
+                                  FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pic ON pic.oid = h.inhparent
+                                  JOIN pg_catalog.pg_namespace pin ON pin.oid = pic.relnamespace
+                                  WHERE h.inhrelid = i.indexrelid)
                   ) ORDER BY ic.relname)
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
@@ -89,6 +93,7 @@ SELECT c.oid::int8 AS oid,
                       'validated', k.convalidated,
                       'deferrable', k.condeferrable,
                       'deferred', k.condeferred,
+                      'inherited', k.coninhcount > 0,
                       'references', (SELECT pg_catalog.quote_ident(rn.nspname) || '.' || pg_catalog.quote_ident(rc.relname)
                                      FROM pg_catalog.pg_class rc JOIN pg_catalog.pg_namespace rn ON rn.oid = rc.relnamespace
                                      WHERE rc.oid = nullif(k.confrelid, 0)),

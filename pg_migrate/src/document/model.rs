@@ -3,11 +3,17 @@
 
 mod column;
 mod index;
+mod object;
 mod table;
 
 pub use column::{AddColumn, AlterColumn, ColumnOf, DropColumn, RenameColumn};
 pub use index::{
     AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex, IndexColumn,
+};
+pub use object::{
+    AddEnumValue, CreateFunction, CreateMaterializedView, CreateTrigger, CreateType, CreateView,
+    DropTrigger, DropView, Privileges, RefreshMaterializedView, Reindex, RenameEnumValue,
+    SetSchema,
 };
 pub use table::{
     Check, Column, CreateTable, DropTable, Generated, Identity, References, RenameTable,
@@ -44,6 +50,22 @@ pub enum Operation {
     TouchColumn(ColumnOf),
     /// Ours: the inverse of `touch_column`.
     UntouchColumn(ColumnOf),
+    // Ours: objects other than tables.
+    AddEnumValue(AddEnumValue),
+    RenameEnumValue(RenameEnumValue),
+    SetSchema(SetSchema),
+    CreateView(CreateView),
+    ReplaceView(CreateView),
+    DropView(DropView),
+    CreateMaterializedView(CreateMaterializedView),
+    RefreshMaterializedView(RefreshMaterializedView),
+    CreateType(CreateType),
+    CreateFunction(CreateFunction),
+    CreateTrigger(CreateTrigger),
+    DropTrigger(DropTrigger),
+    Grant(Privileges),
+    Revoke(Privileges),
+    Reindex(Reindex),
     /// Ours: brings back what `drop_table` or `drop_column` set aside. Written by the extension.
     Restore(Restore),
 }
@@ -70,6 +92,21 @@ impl Operation {
             Operation::DropNotNull(_) => "drop_not_null",
             Operation::TouchColumn(_) => "touch_column",
             Operation::UntouchColumn(_) => "untouch_column",
+            Operation::AddEnumValue(_) => "add_enum_value",
+            Operation::RenameEnumValue(_) => "rename_enum_value",
+            Operation::SetSchema(_) => "set_schema",
+            Operation::CreateView(_) => "create_view",
+            Operation::ReplaceView(_) => "replace_view",
+            Operation::DropView(_) => "drop_view",
+            Operation::CreateMaterializedView(_) => "create_materialized_view",
+            Operation::RefreshMaterializedView(_) => "refresh_materialized_view",
+            Operation::CreateType(_) => "create_type",
+            Operation::CreateFunction(_) => "create_function",
+            Operation::CreateTrigger(_) => "create_trigger",
+            Operation::DropTrigger(_) => "drop_trigger",
+            Operation::Grant(_) => "grant",
+            Operation::Revoke(_) => "revoke",
+            Operation::Reindex(_) => "reindex",
             Operation::Restore(_) => "restore",
         }
     }
@@ -103,7 +140,7 @@ pub struct Sql {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comments {
-    /// `table`, `column`, `index` or `constraint`.
+    /// `table`, `column`, `index`, `constraint`; `other`: `relation` is the statement up to IS.
     pub kind: String,
     /// The table, or the index; as written, quoted if needed.
     pub relation: String,

@@ -1,6 +1,7 @@
 //! Whether the fields of an operation go together, as far as the document alone can tell.
 
 mod constraint;
+mod object;
 
 use super::model::{AlterColumn, Backfill, Column, CreateIndex, CreateTable, Operation};
 use super::names;
@@ -161,6 +162,7 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.text("fill", op.fill.as_deref())?;
             operations(&place.field("operations").0, &op.operations)
         }
+        other => object::object(place, other),
     }
 }
 

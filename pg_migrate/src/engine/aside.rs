@@ -24,20 +24,6 @@ fn known(table: &str) -> Result<Table> {
     })
 }
 
-fn next_number() -> Result<i64> {
-    #[derive(Deserialize)]
-    struct Next {
-        value: i64,
-    }
-    let rows: Vec<Next> = ledger::owned(|| {
-        spi::select(
-            "SELECT coalesce(max(aside), 0) + 1 AS value FROM migrate.aside",
-            &[],
-        )
-    })?;
-    Ok(rows.first().map_or(1, |row| row.value))
-}
-
 /// Whether there is something to keep. What a migration made and nobody has filled is dropped when
 /// the migration is taken back; what the user drops is kept even when it is empty, so that it can
 /// be restored with everything that belongs to it.
@@ -64,7 +50,7 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
         spi::run(&format!("DROP TABLE {key}"), &[])?;
         return Ok(());
     }
-    let hidden = name_with_suffix(&table.name, &format!("_{}", next_number()?));
+    let hidden = name_with_suffix(&table.name, &format!("_{}", ledger::next_aside_number()?));
     for constraint in table.constraints.iter().filter(|c| c.kind == "f") {
         // A foreign key from a table nobody sees would still stop deletes elsewhere.
         spi::run(
@@ -148,7 +134,10 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
         )?;
         return Ok(());
     }
-    let hidden = name_with_suffix(&format!("{PREFIX}{}_{column}", next_number()?), "");
+    let hidden = name_with_suffix(
+        &format!("{PREFIX}{}_{column}", ledger::next_aside_number()?),
+        "",
+    );
     let (old, new) = (ident(column), ident(&hidden));
     let mut sql = vec![format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}")];
     if found.identity.is_some() {
@@ -248,6 +237,7 @@ pub fn purge(older_than: &str) -> Result<Vec<String>> {
         })?;
         dropped.push(what);
     }
+    dropped.extend(super::objects::purge_types()?);
     Ok(dropped)
 }
 

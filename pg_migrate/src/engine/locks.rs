@@ -14,12 +14,18 @@ pub struct Want {
     /// Qualified and quoted.
     pub relation: String,
     pub lock: Lock,
+    /// The table without its partitions.
+    pub only: bool,
 }
 
 /// One want per table, the strongest; in a fixed order, so that two migrations cannot deadlock.
 pub fn ordered(mut wants: Vec<Want>) -> Vec<Want> {
     wants.sort_by(|a, b| a.relation.cmp(&b.relation).then(b.lock.cmp(&a.lock)));
-    wants.dedup_by(|later, kept| later.relation == kept.relation);
+    wants.dedup_by(|later, kept| {
+        let same = later.relation == kept.relation;
+        kept.only &= later.only || !same;
+        same
+    });
     wants
 }
 
@@ -112,7 +118,12 @@ fn take(want: &Want) -> Result<()> {
         return Ok(());
     }
     spi::run(
-        &format!("LOCK TABLE {} IN {} MODE", want.relation, want.lock.mode()),
+        &format!(
+            "LOCK TABLE {}{} IN {} MODE",
+            if want.only { "ONLY " } else { "" },
+            want.relation,
+            want.lock.mode()
+        ),
         &[],
     )
     .map(drop)
@@ -136,6 +147,7 @@ mod tests {
         let want = |relation: &str, lock| Want {
             relation: relation.into(),
             lock,
+            only: false,
         };
         assert_eq!(
             ordered(vec![

@@ -213,7 +213,7 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
                     lines.push(brief.clone());
                 }
                 Kind::Backfill => lines.push(as_call(&step.sql)),
-                Kind::Verify => lines.push(as_check(step)),
+                Kind::Verify | Kind::Partitions => lines.push(as_check(step)),
                 Kind::Ddl | Kind::Validate => lines.push(step.sql.clone()),
             }
             if plan.begun {

@@ -68,12 +68,8 @@ impl Planner<'_> {
         }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
-            for column in self.nullable_of(&key, &table, op)? {
-                // It comes with the key and does not leave with it.
-                self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
-                    table: key.clone(),
-                    column,
-                }));
+            if op.kind == "primary_key" {
+                self.nullable_again(&key, &table, &op.columns);
             }
             self.plan
                 .inverse
@@ -99,18 +95,16 @@ impl Planner<'_> {
         })
     }
 
-    /// The columns of a primary key to be that may hold nulls, as they are called until contract.
-    fn nullable_of(&self, key: &str, table: &Table, op: &CreateConstraint) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        if op.kind == "primary_key" && !table.fresh {
-            for column in &op.columns {
-                let column = self.column(key, table, &self.physical(key, column))?;
-                if !column.not_null {
-                    found.push(column.name);
-                }
+    /// On the way back the columns of a primary key may hold null again, where they could before.
+    fn nullable_again(&mut self, key: &str, table: &Table, columns: &[String]) {
+        for name in columns {
+            if table.column(name).is_some_and(|column| !column.not_null) {
+                self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                    table: key.to_owned(),
+                    column: name.clone(),
+                }));
             }
         }
-        Ok(found)
     }
 
     /// The steps alone, without an inverse.
@@ -168,12 +162,14 @@ impl Planner<'_> {
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {}",
                 ident(&op.name)
             ));
-            for column in self.nullable_of(&key, &table, &op)? {
-                step = step.undo(format!(
-                    "ALTER TABLE {key} ALTER COLUMN {} DROP NOT NULL",
-                    ident(&column)
-                ));
-                self.change_column(&key, &column, |column| column.not_null = true);
+            for column in &op.columns {
+                let nullable = table.column(column).is_some_and(|column| !column.not_null);
+                if op.kind == "primary_key" && nullable && !table.fresh {
+                    let name = ident(column);
+                    step = step.undo(format!(
+                        "ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL"
+                    ));
+                }
             }
             self.push(step);
             return Ok(());
@@ -246,15 +242,6 @@ impl Planner<'_> {
 
     /// A unique index built concurrently, then taken over by the constraint.
     fn unique(&mut self, key: &str, table: &Table, op: &CreateConstraint) -> Result<()> {
-        if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("a unique constraint on partitioned table {key} cannot be built online"),
-            )
-            .hint(
-                "Write the statement with -- migrate:as-written to accept the build under a lock.",
-            ));
-        }
         let index = qualified(&table.schema, &op.name);
         if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             return Err(Fault::new(
@@ -267,10 +254,6 @@ impl Planner<'_> {
             .hint("The constraint's index needs that name: choose another."));
         }
         let primary = op.kind == "primary_key";
-        for column in self.nullable_of(key, table, op)? {
-            self.not_null_steps(Phase::Migrate, key, &column, None)?;
-            self.change_column(key, &column, |column| column.not_null = true);
-        }
         let name = ident(&op.name);
         let (body, tail) = match &op.definition {
             Some(definition) => index_of(definition),
@@ -287,6 +270,17 @@ impl Planner<'_> {
                 deferral(op.deferrable, op.initially_deferred).to_owned(),
             ),
         };
+        if table.kind == "p" {
+            let whole = definition(op)?;
+            return self.partitioned_unique(key, table, op, (&body, &tail, &whole));
+        }
+        if primary {
+            for column in &op.columns {
+                if !self.column(key, table, column)?.not_null {
+                    self.not_null_steps(Phase::Migrate, key, column, None)?;
+                }
+            }
+        }
         self.push(
             concurrent(
                 Phase::Migrate,
@@ -345,7 +339,10 @@ impl Planner<'_> {
                 None => fault,
             });
         };
-        let back = clause_of(&key, &constraint);
+        let mut back = clause_of(&key, &constraint);
+        if table.kind == "p" && matches!(constraint.kind.as_str(), "p" | "u") {
+            back.partitions = self.parts_of_index(&key, &qualified(&table.schema, &op.name))?;
+        }
         let said = remarks::of_constraint(&key, &table, &constraint);
         self.plan.inverse.extend(remarks::operations(said.clone()));
         self.plan

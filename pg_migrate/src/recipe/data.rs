@@ -72,6 +72,7 @@ impl Planner<'_> {
         let target = (!data_type.is_empty()).then_some(data_type);
         let over = if table.fresh { "" } else { key };
         let changed = table.fresh
+            || self.objects.mentions_label(text)
             || self.changed_here(key)
             || self.plan.touches.iter().any(|touch| touch.table == key);
         match self.facts.expression(over, text, target) {

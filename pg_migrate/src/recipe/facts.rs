@@ -1,5 +1,9 @@
 //! What recipes need to know of the database. `catalog` fills these; tests make them by hand.
 
+mod object;
+
+pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
+
 use crate::fault::Result;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +98,46 @@ pub struct Index {
     pub clustered: bool,
     /// Tells replicas which row is meant.
     pub replica_identity: bool,
+    /// The index of a partitioned table that this one is a part of, qualified and quoted.
+    pub part_of: Option<String>,
+}
+
+/// A partitioned table or one of its partitions, at any depth.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Partition {
+    /// Qualified and quoted.
+    pub key: String,
+    pub schema: String,
+    pub name: String,
+    /// Qualified and quoted; `None`: the root.
+    pub parent: Option<String>,
+    /// `pg_class.relkind`: `r`, `p` or `f`.
+    pub kind: String,
+    /// Of a partitioned one: the columns of its key.
+    pub columns: Vec<String>,
+    /// Of a partitioned one: an expression is in its key.
+    pub expressions: bool,
+    pub indexes: Vec<Index>,
+    pub constraints: Vec<Constraint>,
+}
+
+/// One column of an index.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IndexKey {
+    /// By which names of indexes are made; that of the table's column unless it is an expression.
+    pub name: String,
+    pub expression: bool,
+    /// Stored beside the key (INCLUDE).
+    pub included: bool,
+}
+
+/// How an index would be stored: its text after `ON table` as PostgreSQL prints it, and its columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IndexShape {
+    pub definition: String,
+    pub keys: Vec<IndexKey>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -108,6 +152,8 @@ pub struct Constraint {
     pub validated: bool,
     pub deferrable: bool,
     pub deferred: bool,
+    /// Came with a constraint of the partitioned table it is a partition of.
+    pub inherited: bool,
     /// The referenced table of a foreign key, qualified and quoted.
     pub references: Option<String>,
     pub comment: Option<String>,
@@ -141,7 +187,7 @@ impl Table {
 
 /// The questions a recipe may ask. Names of tables and indexes are SQL text (quoted where needed,
 /// qualified or not) and resolve through the search path.
-pub trait Facts {
+pub trait Facts: ObjectFacts {
     fn table(&self, name: &str) -> Result<Option<Table>>;
     /// Whether NOT NULL is a constraint with a name.
     fn names_not_null(&self) -> bool {
@@ -151,6 +197,11 @@ pub trait Facts {
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.
     fn table_of_index(&self, index: &str) -> Result<Option<String>>;
+    /// A partitioned table and everything under it: parents before their partitions. Partitions that
+    /// are being detached are not listed.
+    fn partitions(&self, table: &str) -> Result<Vec<Partition>>;
+    /// How an index over the table would be stored. `columns`: those the table has or will have.
+    fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
     /// The schema in which an unqualified new object lands, and the bare name.
     fn landing(&self, name: &str) -> Result<(String, String)>;
     /// What else mentions the column: views, rules, policies, generated columns, inbound foreign

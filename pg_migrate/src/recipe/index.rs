@@ -7,6 +7,7 @@ use crate::recipe::quote::{ident, qualified};
 use crate::recipe::remarks;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn key(column: &IndexColumn) -> String {
     let mut sql = ident(&column.column);
@@ -60,7 +61,7 @@ pub fn drop_index_concurrently(phase: Phase, table: &str, index: &str) -> Step {
 
 impl Planner<'_> {
     pub fn create_index(&mut self, op: &CreateIndex) -> Result<()> {
-        let (table_key, table) = self.table(&op.table)?;
+        let (table_key, table) = self.relation(&op.table, &["r", "p", "m"])?;
         let index = qualified(&table.schema, &op.name);
         if self.facts.relation_exists(&table.schema, &op.name)? {
             if op.if_not_exists {
@@ -95,13 +96,6 @@ impl Planner<'_> {
             name: index.clone(),
             if_exists: false,
         }));
-        if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("{table_key} is partitioned: its index cannot be built in one concurrent statement"),
-            )
-            .hint("Create the index on each partition, or write the statement with -- migrate:as-written to accept SHARE locks on all partitions."));
-        }
         // While a rename is in flight the data lives under the old name, and so must the index;
         // the new application is served by a copy on the new column that leaves at contract.
         self.mentions_none_replaced(&table_key, &body)?;
@@ -115,6 +109,15 @@ impl Planner<'_> {
         }
         for (name, body) in bodies {
             let index = qualified(&table.schema, &name);
+            if table.kind == "p" {
+                let names = if name == op.name {
+                    op.partitions.clone()
+                } else {
+                    BTreeMap::new()
+                };
+                self.partitioned_index(&table_key, &table, &name, op.unique, &body, &names)?;
+                continue;
+            }
             self.push(
                 concurrent(
                     Phase::Migrate,
@@ -181,7 +184,7 @@ impl Planner<'_> {
                 format!("index {} does not exist", op.name),
             ));
         };
-        let (table_key, table) = self.table(&table_name)?;
+        let (table_key, table) = self.relation(&table_name, &["r", "p", "m"])?;
         let bare = self.facts.landing(&op.name)?.1;
         let Some(index) = table
             .indexes
@@ -203,22 +206,24 @@ impl Planner<'_> {
         }
         let said = remarks::of_index(&table_key, &table, &index);
         self.plan.inverse.extend(remarks::operations(said));
+        let qualified = qualified(&table.schema, &index.name);
+        self.not_a_part(&qualified, index.part_of.as_deref())?;
+        let partitions = match table.kind.as_str() {
+            "p" => self.parts_of_index(&table_key, &qualified)?,
+            _ => BTreeMap::new(),
+        };
         self.plan.inverse.push(Operation::CreateIndex(CreateIndex {
             name: index.name.clone(),
             table: table_key.clone(),
             unique: index.unique,
             definition: Some(index.definition.clone()),
+            partitions,
             ..CreateIndex::default()
         }));
-        let qualified = qualified(&table.schema, &index.name);
         if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!(
-                    "index {qualified} is on a partitioned table and cannot be dropped concurrently"
-                ),
-            )
-            .hint("Write the statement with -- migrate:as-written to accept the lock."));
+            let step = self.drop_partitioned_index(Phase::Contract, &table_key, &qualified);
+            self.push(step);
+            return Ok(());
         }
         self.push(drop_index_concurrently(
             Phase::Contract,

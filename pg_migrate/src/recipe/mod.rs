@@ -7,6 +7,8 @@ mod data;
 pub mod facts;
 mod index;
 mod names;
+mod object;
+pub mod partition;
 pub mod plan;
 pub mod quote;
 mod remarks;

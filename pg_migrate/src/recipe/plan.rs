@@ -11,6 +11,7 @@ use crate::document::model::Operation;
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Column, Dependent, Facts, Table};
+use crate::recipe::object::Objects;
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,9 @@ pub struct Planner<'a> {
     /// Columns (with their tables) in whose place one of another type comes at contract, and that
     /// type.
     pub replaced: BTreeMap<(String, String), String>,
+    pub objects: Objects,
+    /// Names that parts of indexes get: qualified and quoted.
+    pub taken: BTreeSet<String>,
     pub plan: Plan,
 }
 
@@ -69,10 +73,13 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
+        objects: Objects::default(),
+        taken: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
         planner.operation(operation).map_err(|fault| {
+            let fault = planner.objects.too_early(fault);
             let place = format!("operations[{number}].{}", operation.kind());
             Fault {
                 detail: Some(match fault.detail {
@@ -117,6 +124,7 @@ impl Planner<'_> {
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
             Operation::Restore(op) => self.restore(op),
+            other => self.object(other),
         }
     }
 
@@ -148,6 +156,11 @@ impl Planner<'_> {
     /// The table an operation names: from the overlay, else from the catalog. Gives the key under
     /// which it is known (qualified and quoted) and a copy of its facts.
     pub fn table(&mut self, name: &str) -> Result<(String, Table)> {
+        self.relation(name, &["r", "p"])
+    }
+
+    /// Like `table`, of relations of these kinds.
+    pub fn relation(&mut self, name: &str, kinds: &[&str]) -> Result<(String, Table)> {
         let (schema, bare) = self.facts.landing(name)?;
         let landing = quote::qualified(&schema, &bare);
         if let Some(table) = self.tables.get(&landing) {
@@ -175,7 +188,8 @@ impl Planner<'_> {
         match table.kind.as_str() {
             _ if table.system => wrong("a system relation"),
             _ if table.temporary => wrong("a temporary table"),
-            "r" | "p" => Ok((key, table)),
+            kind if kinds.contains(&kind) => Ok((key, table)),
+            "r" | "p" => wrong("a table"),
             "v" => wrong("a view"),
             "m" => wrong("a materialized view"),
             "f" => wrong("a foreign table"),
@@ -219,10 +233,9 @@ impl Planner<'_> {
             None => self.facts.table_dependents(key)?,
         };
         found.retain(|dependent| {
-            dependent
-                .relation
-                .as_ref()
-                .is_none_or(|relation| !self.gone.contains(relation))
+            dependent.relation.as_ref().is_none_or(|relation| {
+                !self.gone.contains(relation) && !self.objects.lets_go(relation, key, column)
+            })
         });
         Ok(found)
     }

@@ -169,9 +169,11 @@ impl Planner<'_> {
                 let data_type = self
                     .replacing(key, &column.name)
                     .unwrap_or_else(|| column.data_type.clone());
-                self.facts
-                    .expression("", value, Some(&data_type))
-                    .map(drop)?;
+                if !self.objects.mentions_label(value) {
+                    self.facts
+                        .expression("", value, Some(&data_type))
+                        .map(drop)?;
+                }
             }
             let phase = self.now_for(key, &column.name);
             let step = ddl(phase, key, Lock::AccessExclusive, set(default));

@@ -2,7 +2,7 @@
 
 mod clause;
 
-pub use clause::{column_clause, constraint_clause, deferral};
+pub use clause::{check_clause, column_clause, constraint_clause, deferral};
 
 use crate::document::model::{CreateTable, DropTable, Operation, RenameTable, Restore};
 use crate::fault::{Fault, Result, state};

@@ -2,6 +2,7 @@
 
 use super::TableReferences;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +25,10 @@ pub struct CreateIndex {
     pub definition: Option<String>,
     #[serde(default)]
     pub if_not_exists: bool,
+    /// Ours: on a partitioned table, the names of the parts of the index by partition (qualified and
+    /// quoted); the others are named as PostgreSQL does. Written by the extension.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, String>,
 }
 
 /// A key of an index: a column name, or an object with more.
@@ -75,6 +80,9 @@ pub struct CreateConstraint {
     /// Ours: the whole definition as SQL, in place of the fields above but `columns`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
+    /// Ours: as in `create_index`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

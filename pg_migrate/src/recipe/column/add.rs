@@ -30,7 +30,9 @@ impl Planner<'_> {
             .canonical_type(&column.data_type)
             .or_else(|fault| {
                 // serial and its kin are spellings of the parser, not types.
-                if column.data_type.to_lowercase().contains("serial") {
+                if column.data_type.to_lowercase().contains("serial")
+                    || self.makes_type(&column.data_type)
+                {
                     Ok(String::new())
                 } else {
                     Err(fault)
@@ -72,7 +74,14 @@ impl Planner<'_> {
             return Ok(());
         }
         self.refuse_rewriting(&key, column)?;
+        // A value that this migration adds to an enum is there from the migrate phase on.
+        let later = column
+            .default
+            .as_ref()
+            .is_some_and(|default| self.objects.mentions_label(default));
+        let unknown = later || self.makes_type(&column.data_type);
         let volatile = match &column.default {
+            Some(_) if unknown => false,
             Some(default) => self
                 .facts
                 .expression("", default, Some(&column.data_type))?,
@@ -101,7 +110,8 @@ impl Planner<'_> {
                 sql.push_str(" NOT NULL");
             }
         }
-        self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql).undo(undo));
+        let phase = if later { self.now() } else { Phase::Expand };
+        self.push(ddl(phase, &key, Lock::AccessExclusive, sql).undo(undo));
         self.comment(&key, column);
         self.change(&key, |table| {
             table.columns.push(facts::Column {

@@ -4,7 +4,7 @@ use super::{drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::document::model::{Backfill, ColumnOf, CreateIndex, DropColumn, Operation, Restore};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::constraint::clause_of;
-use crate::recipe::facts;
+use crate::recipe::facts::{self, Table};
 use crate::recipe::index::drop_index_concurrently;
 use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
@@ -65,24 +65,14 @@ impl Planner<'_> {
             .filter(|index| index.columns.contains(&op.column) && index.constraint.is_none())
             .cloned()
             .collect();
-        if table.kind == "p" && !indexes.is_empty() {
-            self.irreversible(format!(
-                "the indexes of partitioned table {key} on the column would be built again under a lock"
-            ));
-        }
         for index in &indexes {
             let name = qualified(&table.schema, &index.name);
-            self.push(if table.kind == "p" {
-                // PostgreSQL knows no concurrent way for an index over partitions.
-                ddl(
-                    Phase::Contract,
-                    &key,
-                    Lock::AccessExclusive,
-                    format!("DROP INDEX {name}"),
-                )
+            let step = if table.kind == "p" {
+                self.drop_partitioned_index(Phase::Contract, &key, &name)
             } else {
                 drop_index_concurrently(Phase::Contract, &key, &name)
-            });
+            };
+            self.push(step);
         }
         let constraints: Vec<_> = table
             .constraints
@@ -109,14 +99,18 @@ impl Planner<'_> {
                 literal(&op.column),
                 literal(self.revision)
             ));
-            self.plan.inverse.push(Operation::Restore(restoration(
+            let mut back = restoration(
                 &key,
                 &table,
                 &column,
                 op.down.clone(),
                 &indexes,
                 &constraints,
-            )));
+            );
+            if table.kind == "p" {
+                self.name_parts(&key, &table, &mut back)?;
+            }
+            self.plan.inverse.push(Operation::Restore(back));
         }
         for sql in contract {
             let mut step = ddl(Phase::Contract, &key, Lock::AccessExclusive, sql);
@@ -132,6 +126,24 @@ impl Planner<'_> {
         }
         self.touch(&key, &op.column);
         self.leaves(&key, Some(&op.column));
+        Ok(())
+    }
+
+    /// The parts of indexes come back under the names they have.
+    fn name_parts(&self, key: &str, table: &Table, back: &mut Restore) -> Result<()> {
+        for operation in &mut back.operations {
+            match operation {
+                Operation::CreateIndex(op) => {
+                    op.partitions =
+                        self.parts_of_index(key, &qualified(&table.schema, &op.name))?;
+                }
+                Operation::CreateConstraint(op) => {
+                    op.partitions =
+                        self.parts_of_index(key, &qualified(&table.schema, &op.name))?;
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 

@@ -52,6 +52,11 @@ impl Planner<'_> {
             .insert((key.to_owned(), column.map(str::to_owned)));
     }
 
+    /// Whether an earlier operation drops the relation of this name; from now on it does not.
+    pub fn takes_over(&mut self, key: &str) -> bool {
+        self.leaving.remove(&(key.to_owned(), None))
+    }
+
     /// An error if an earlier operation of this migration drops what has this name.
     pub fn not_leaving(&self, key: &str, column: Option<&str>) -> Result<()> {
         let place = (key.to_owned(), column.map(str::to_owned));

@@ -302,6 +302,7 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
         deferrable: added.deferrable,
         initially_deferred: added.initially_deferred,
         definition: whole.then(|| added.definition.clone()),
+        ..CreateConstraint::default()
     }))
 }
 
