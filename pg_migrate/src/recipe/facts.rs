@@ -231,6 +231,10 @@ pub trait Facts: ObjectFacts {
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
+    /// The columns of the table that the expression reads.
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>>;
+    /// Whether a trigger of ours stamps the column at each update.
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.

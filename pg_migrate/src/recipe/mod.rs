@@ -19,4 +19,5 @@ mod table;
 mod types;
 mod written;
 
-pub use plan::{Plan, Touch, plan};
+pub use column::touch_trigger;
+pub use plan::{How, Plan, Touch, plan};

@@ -6,9 +6,11 @@ mod case;
 mod columns;
 mod constraints;
 mod data;
+mod documents;
 mod indexes;
 mod kinds;
 mod runner;
+mod side;
 mod tables;
 
 use runner::run;
@@ -41,4 +43,9 @@ fn constraints() {
 #[test]
 fn data() {
     run(&data::cases());
+}
+
+#[test]
+fn documents() {
+    run(&documents::cases());
 }

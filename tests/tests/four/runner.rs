@@ -264,7 +264,7 @@ fn one_plan(db: &Db, case: &Case, after: Option<&str>) -> bool {
 }
 
 #[track_caller]
-fn no_errors(report: &Report) {
+pub fn no_errors(report: &Report) {
     assert!(
         report.errors.is_empty(),
         "{} statements failed:\n{}",

@@ -4,7 +4,7 @@ use super::{backfill_step, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::document::model::{AddColumn, Column, CreateConstraint, DropColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts;
-use crate::recipe::plan::{Planner, ddl, unlocked};
+use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::column_clause;
@@ -172,7 +172,7 @@ impl Planner<'_> {
                 ));
             }
         }
-        self.touch(&key, &column.name);
+        self.touch_as(&key, &column.name, How::Fill);
         Ok(())
     }
 

@@ -33,6 +33,8 @@ impl Planner<'_> {
             }
         }
         let mut contract = Vec::new();
+        let (stamp, _) = self.touch_moves(&key, &op.column, None)?;
+        contract.extend(stamp.clone());
         if let Some(down) = &op.down {
             self.syncable(&key, &table)?;
             self.facts.expression(&key, down, Some(&column.data_type))?;
@@ -109,6 +111,12 @@ impl Planner<'_> {
             );
             if table.kind == "p" {
                 self.name_parts(&key, &table, &mut back)?;
+            }
+            if stamp.is_some() {
+                back.operations.push(Operation::TouchColumn(ColumnOf {
+                    table: key.clone(),
+                    column: op.column.clone(),
+                }));
             }
             self.plan.inverse.push(Operation::Restore(back));
         }
@@ -203,6 +211,7 @@ impl Planner<'_> {
                 Operation::SetNotNull(column) => self.set_not_null(column)?,
                 Operation::CreateConstraint(constraint) => self.constraint_steps(constraint)?,
                 Operation::Backfill(backfill) => self.backfill(backfill)?,
+                Operation::TouchColumn(column) => self.touch_column(column)?,
                 Operation::Sql(sql) => self.sql(sql)?,
                 other => {
                     return Err(Fault::invalid(format!(
