@@ -7,6 +7,7 @@ mod history;
 mod migrations;
 mod objects;
 mod procedures;
+mod swap;
 mod sync;
 
 use crate::fault::Result;

@@ -1,12 +1,15 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{mirror, relation};
+use super::{attached, mirror, relation};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
+use crate::ledger;
 use crate::pg::analyze;
 use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg};
-use crate::recipe::facts::{Column, Dependent, Facts, IndexShape, Partition, Table};
+use crate::recipe::facts::{
+    Attached, Column, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition, Table,
+};
 use crate::recipe::touch_trigger;
 use serde::Deserialize;
 
@@ -142,7 +145,7 @@ impl Facts for Live {
         from: &str,
         to: &str,
     ) -> Result<String> {
-        mirror::index(table, columns, definition, from, to)
+        mirror::index(table, columns, definition, &mirror::renamed(from, to))
     }
 
     fn constraint_with_column_renamed(
@@ -153,7 +156,80 @@ impl Facts for Live {
         from: &str,
         to: &str,
     ) -> Result<String> {
-        mirror::constraint(table, columns, definition, from, to)
+        mirror::constraint(table, columns, definition, &mirror::renamed(from, to))
+    }
+
+    fn attached(&self, table: &str, columns: &[String]) -> Result<Vec<Attached>> {
+        attached::attached(table, columns)
+    }
+
+    fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>> {
+        attached::foreign_keys(table)
+    }
+
+    fn index_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String> {
+        mirror::index(table, columns, definition, moves)
+    }
+
+    fn constraint_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String> {
+        mirror::constraint(table, columns, definition, moves)
+    }
+
+    fn statistics_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String> {
+        mirror::statistics(table, columns, definition, moves)
+    }
+
+    fn effect(
+        &self,
+        table: &str,
+        columns: &[Column],
+        indexes: &[String],
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Effect> {
+        mirror::effect(table, columns, indexes, column, data_type, using)
+    }
+
+    fn comparable(&self, from: &[String], to: &[String]) -> Result<()> {
+        mirror::comparable(from, to)
+    }
+
+    fn time_zone(&self) -> Result<String> {
+        let row: Option<Text> = spi::first(
+            "SELECT pg_catalog.current_setting('TimeZone') AS value",
+            &[],
+        )?;
+        Ok(row.and_then(|row| row.value).unwrap_or_default())
+    }
+
+    fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>> {
+        let parts = relation::name_parts(table)?;
+        let [schema, bare] = parts.as_slice() else {
+            return Ok(None);
+        };
+        let found = ledger::aside_of(schema, bare, Some(column))?;
+        Ok(found
+            .filter(|aside| aside.revision == revision)
+            .map(|aside| aside.aside_name))
     }
 
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool> {

@@ -2,6 +2,7 @@
 //! rights of the current user; changes nothing (the mirror of a table lives and dies in a
 //! subtransaction).
 
+mod attached;
 mod facts;
 mod locks;
 mod mirror;
@@ -12,6 +13,6 @@ pub use facts::Live;
 pub use locks::{Blocker, blockers};
 pub use object::{view, views_above};
 pub use relation::{
-    IndexState, exists, extension_owner, has_extension, has_part, index_state, is_partition,
-    may_lock, on_standby, resolve, size, sleeping_triggers, unvalidated,
+    IndexState, exists, extension_owner, has_extension, has_part, index_state, is_mine,
+    is_partition, is_table, may_lock, on_standby, resolve, size, sleeping_triggers, unvalidated,
 };

@@ -107,6 +107,22 @@ pub fn is_empty(relation: u32) -> Result<bool> {
     }
 }
 
+/// Whether it is a table, partitioned or not.
+pub fn is_table(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT relkind IN ('r', 'p') AS value FROM pg_catalog.pg_class WHERE oid = $1::oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
+/// Whether the current user has the rights of its owner.
+pub fn is_mine(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT pg_catalog.pg_has_role(relowner, 'USAGE') AS value FROM pg_catalog.pg_class WHERE oid = $1::oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
 /// Whether `LOCK TABLE` in a strong mode is allowed to the current user.
 pub fn may_lock(relation: u32) -> Result<bool> {
     flag(

@@ -75,7 +75,11 @@ SELECT c.oid::int8 AS oid,
                       'part_of', (SELECT pg_catalog.quote_ident(pin.nspname) || '.' || pg_catalog.quote_ident(pic.relname)
                                   FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pic ON pic.oid = h.inhparent
                                   JOIN pg_catalog.pg_namespace pin ON pin.oid = pic.relnamespace
-                                  WHERE h.inhrelid = i.indexrelid)
+                                  WHERE h.inhrelid = i.indexrelid),
+                      'tablespace', (SELECT pg_catalog.quote_ident(ts.spcname) FROM pg_catalog.pg_tablespace ts WHERE ts.oid = ic.reltablespace),
+                      'targets', coalesce((
+                          SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', ia.attnum, 'target', ia.attstattarget) ORDER BY ia.attnum)
+                          FROM pg_catalog.pg_attribute ia WHERE ia.attrelid = i.indexrelid AND ia.attstattarget >= 0), '[]'::jsonb)
                   ) ORDER BY ic.relname)
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid

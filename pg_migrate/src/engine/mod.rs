@@ -16,6 +16,7 @@ mod rehearse;
 mod run;
 mod settings;
 mod start;
+mod swap;
 mod verify;
 
 pub use aside::{
@@ -34,4 +35,5 @@ pub use register::{
 };
 pub use rehearse::rehearse;
 pub use settings::register as register_settings;
+pub use swap::{move_identity, swap_foreign_keys, take_back_column};
 pub use verify::verify;

@@ -30,19 +30,22 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             relation: relation.clone(),
             lock,
             only: step.args.get("only") == Some(&Value::Bool(true)),
+            rank: 0,
         });
     }
-    let others = step.args.get("also_locks").and_then(Value::as_array);
-    for also in others.into_iter().flatten() {
+    let also = step.args.get("also_locks").and_then(Value::as_array);
+    for also in also.into_iter().flatten() {
         let relation = also.get("relation").and_then(Value::as_str);
         let lock = also
             .get("lock")
             .and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
+        let rank = also.get("rank").and_then(Value::as_i64).unwrap_or_default();
         if let (Some(relation), Some(lock)) = (relation, lock) {
             wants.push(Want {
                 relation: relation.to_owned(),
                 lock,
                 only: false,
+                rank,
             });
         }
     }

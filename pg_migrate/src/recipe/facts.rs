@@ -6,6 +6,7 @@ pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
 
 use crate::fault::Result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -100,6 +101,10 @@ pub struct Index {
     pub replica_identity: bool,
     /// The index of a partitioned table that this one is a part of, qualified and quoted.
     pub part_of: Option<String>,
+    /// Quoted; `None`: the database's.
+    pub tablespace: Option<String>,
+    /// Statistics targets of its own columns.
+    pub targets: Vec<Target>,
 }
 
 /// A partitioned table or one of its partitions, at any depth.
@@ -142,6 +147,14 @@ pub struct IndexShape {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+pub struct Target {
+    /// From 1 on.
+    pub number: i32,
+    pub target: i32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Constraint {
     pub name: String,
     /// `pg_constraint.contype`: c, f, p, u, x.
@@ -167,6 +180,73 @@ pub struct Dependent {
     pub what: String,
     /// Of a view: its name, qualified and quoted.
     pub relation: Option<String>,
+}
+
+/// Something that hangs on a column and is carried to the one that takes its place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attached {
+    /// `view`, `rule`, `policy`, `trigger`, `publication`, `statistics`, `function`, `sequence`,
+    /// `identity`, `index`, `constraint`, `default`, `settings` (the column's own), `other`.
+    pub kind: String,
+    /// As `pg_describe_object` prints it.
+    pub what: String,
+    /// Its name in full, and a digest of what it is.
+    pub mark: Option<String>,
+    /// What must be locked to change it, qualified and quoted.
+    pub relation: Option<String>,
+    /// Of a view: how many views are between it and the table, and one. Those of higher rank leave
+    /// first and come last.
+    pub rank: i32,
+    /// Statements that take it away.
+    pub drops: Vec<String>,
+    /// Statements that make it again, whole, by the names it uses.
+    pub makes: Vec<String>,
+    /// Why it cannot be carried.
+    pub obstacle: Option<String>,
+    pub detail: Value,
+}
+
+/// A foreign key, seen from either of its tables. Names of tables are qualified and quoted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ForeignKey {
+    pub name: String,
+    pub table: String,
+    pub columns: Vec<String>,
+    pub references: String,
+    /// The referenced columns, pairwise with `columns`.
+    pub referenced: Vec<String>,
+    pub match_full: bool,
+    pub on_update: Option<String>,
+    pub on_delete: Option<String>,
+    /// The columns that ON DELETE SET NULL or SET DEFAULT sets; empty: all.
+    pub set_columns: Vec<String>,
+    pub deferrable: bool,
+    pub deferred: bool,
+    pub validated: bool,
+    pub comment: Option<String>,
+    /// Why it cannot be carried.
+    pub obstacle: Option<String>,
+}
+
+/// A column under another name and of another type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Move {
+    pub from: String,
+    pub to: String,
+    pub data_type: String,
+}
+
+/// What `ALTER COLUMN TYPE` does besides changing the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Effect {
+    pub rewrites: bool,
+    /// An index is built anew.
+    pub rebuilds: bool,
+    /// The type stays; only its modifier changes.
+    pub same_base: bool,
 }
 
 /// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
@@ -228,6 +308,52 @@ pub trait Facts: ObjectFacts {
         from: &str,
         to: &str,
     ) -> Result<String>;
+    /// Everything that hangs on the columns, carried or not, indexes and constraints included.
+    fn attached(&self, table: &str, columns: &[String]) -> Result<Vec<Attached>>;
+    /// The foreign keys from and to a table.
+    fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>>;
+    /// An index's text after `ON table` once columns have other names and types; an error if it
+    /// cannot be over those types.
+    fn index_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// A constraint's definition once columns have other names and types.
+    fn constraint_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// The expressions after ON of extended statistics once columns have other names and types.
+    fn statistics_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// What changing the column's type does, in this session, to a table of this shape with
+    /// indexes of these definitions.
+    fn effect(
+        &self,
+        table: &str,
+        columns: &[Column],
+        indexes: &[String],
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Effect>;
+    /// An error if a foreign key from columns of the first types to columns of the second cannot be.
+    fn comparable(&self, from: &[String], to: &[String]) -> Result<()>;
+    /// The session's time zone.
+    fn time_zone(&self) -> Result<String>;
+    /// Under what name the column that `revision` took away is kept, if it is.
+    fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>>;
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;

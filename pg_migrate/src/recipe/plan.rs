@@ -12,7 +12,7 @@ pub use uses::{How, Touch};
 use crate::document::model::Operation;
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::recipe::facts::{Column, Dependent, Facts, Table};
+use crate::recipe::facts::{Column, Dependent, Facts, ForeignKey, Table};
 use crate::recipe::object::Objects;
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Phase, Step};
@@ -56,6 +56,13 @@ pub struct Planner<'a> {
     pub objects: Objects,
     /// Names that parts of indexes get: qualified and quoted.
     pub taken: BTreeSet<String>,
+    /// Copies of foreign keys that earlier operations of this migration make over shadow columns.
+    pub twins: Vec<ForeignKey>,
+    /// The whole migration, and the number of the operation that is being planned.
+    pub operations: &'a [Operation],
+    pub at: usize,
+    /// Later operations that were planned together with an earlier one.
+    pub done_ahead: BTreeSet<usize>,
     pub plan: Plan,
 }
 
@@ -71,9 +78,17 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         replaced: BTreeMap::new(),
         objects: Objects::default(),
         taken: BTreeSet::new(),
+        twins: Vec::new(),
+        operations,
+        at: 0,
+        done_ahead: BTreeSet::new(),
         plan: Plan::default(),
     };
     for (number, operation) in operations.iter().enumerate() {
+        planner.at = number;
+        if planner.done_ahead.contains(&number) {
+            continue;
+        }
         planner.operation(operation).map_err(|fault| {
             let fault = planner.objects.too_early(fault);
             let place = format!("operations[{number}].{}", operation.kind());

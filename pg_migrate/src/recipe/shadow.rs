@@ -5,18 +5,45 @@
 //! foreign keys both ways, views, policies, statistics, identity, publications) is carried over by
 //! PostgreSQL itself. A type change must keep the new one, and carries over what hangs on the old.
 
+mod attached;
 mod carry;
+mod in_place;
+mod keys;
 mod rename;
 mod retype;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
 use crate::recipe::plan::{How, Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
-use crate::recipe::types;
+use in_place::Way;
+
+/// What the names of helpers end with while a change is under way.
+const SHADOW: &str = "_pgm_new";
+
+fn column_type(column: &Column) -> String {
+    match &column.collation {
+        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
+        None => column.data_type.clone(),
+    }
+}
+
+fn refused(group: &retype::Group, blocking: &[String]) -> Fault {
+    refused_for(group.key, &group.columns(), blocking)
+}
+
+/// Why the type of columns cannot be changed.
+fn refused_for(key: &str, columns: &[String], blocking: &[String]) -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        format!("the type of column \"{}\" of {key} cannot be changed online: something hangs on it that cannot be carried over", columns.join("\", \"")),
+    )
+    .detail(blocking.join("; "))
+    .hint("Drop or change these first, in this migration or an earlier one, and make them again afterwards.")
+}
 
 /// A query that counts rows in which old and new disagree.
 fn disagreements(key: &str, table: &Table, agree: &str) -> String {
@@ -60,56 +87,17 @@ impl Planner<'_> {
         if op.needs_column() {
             self.not_replaced(&key, &physical)?;
         }
-        let name = ident(&physical);
-        let new_type = match &op.data_type {
-            Some(wanted) => {
-                let wanted = self.facts.canonical_type(wanted)?;
-                (wanted != column.data_type).then_some(wanted)
+        match self.way(op, &key, &table, &column)? {
+            Some(Way::InPlace { new, same_base }) => {
+                self.change_in_place(op, &key, &table, &column, &new, same_base)?;
             }
-            None => None,
-        };
-        let free = new_type
-            .as_deref()
-            .is_some_and(|new| types::metadata_only(&column.data_type, new) && op.up.is_none());
-        match (&new_type, free || table.fresh || table.empty) {
-            (Some(new), true) => {
-                let using = op
-                    .up
-                    .as_ref()
-                    .map(|up| format!(" USING {up}"))
-                    .unwrap_or_default();
-                let phase = self.now();
-                self.push(
-                    ddl(
-                        phase,
-                        &key,
-                        Lock::AccessExclusive,
-                        format!("ALTER TABLE {key} ALTER COLUMN {name} TYPE {new}{using}"),
-                    )
-                    .undo(format!(
-                        "ALTER TABLE {key} ALTER COLUMN {name} TYPE {} USING {}",
-                        column.data_type,
-                        op.down
-                            .clone()
-                            .unwrap_or_else(|| format!("{name}::{}", column.data_type))
-                    )),
-                );
-                self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
-                    table: key.clone(),
-                    column: op.column.clone(),
-                    data_type: Some(column.data_type.clone()),
-                    up: op.down.clone(),
-                    down: op.up.clone(),
-                    ..AlterColumn::default()
-                }));
-            }
-            (Some(new), false) => return self.change_type(op, &key, &table, &column, new),
-            (None, _) => {}
+            Some(Way::Shadow { new }) => return self.change_type(op, &key, &table, &column, &new),
+            None => {}
         }
-        if new_type.is_none() && op.up.is_some() {
+        if op.up.is_some() && !self.has_new_type(op, &column)? {
             if op.nullable != Some(false) {
                 if op.data_type.is_some() {
-                    return self.change_type(op, &key, &table, &column, &column.data_type);
+                    return self.change_type(op, &key, &table, &column, &column_type(&column));
                 }
                 return Err(Fault::invalid("up has nothing to do here").hint(
                     "up gives the value for a new type or, with nullable: false, for the nulls.",

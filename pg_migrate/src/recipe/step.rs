@@ -46,6 +46,11 @@ pub enum Lock {
 }
 
 impl Lock {
+    /// PostgreSQL's number of it (lockdefs.h).
+    pub fn number(self) -> i32 {
+        self as i32 + 1
+    }
+
     /// The words of `LOCK TABLE … IN … MODE`.
     pub fn mode(self) -> &'static str {
         match self {

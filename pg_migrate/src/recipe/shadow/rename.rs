@@ -1,6 +1,6 @@
 //! rename_column: a copy under the new name until contract; the old column is the one that lasts.
 
-use super::{disagreements, helper_build, same};
+use super::{column_type, disagreements, helper_build, same};
 use crate::document::model::{Operation, RenameColumn};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{carry_attributes, drop_sync_trigger, sync_backfill, sync_trigger};
@@ -8,13 +8,6 @@ use crate::recipe::facts::Column;
 use crate::recipe::plan::{How, Planner, Renaming, ddl, unlocked, verify};
 use crate::recipe::quote::ident;
 use crate::recipe::step::{Lock, Phase};
-
-fn column_type(column: &Column) -> String {
-    match &column.collation {
-        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
-        None => column.data_type.clone(),
-    }
-}
 
 impl Planner<'_> {
     pub fn rename_column(&mut self, op: &RenameColumn) -> Result<()> {

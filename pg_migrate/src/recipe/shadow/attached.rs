@@ -1,0 +1,160 @@
+//! What hangs on columns and does not move by itself: taken away and made again in the transaction
+//! in which the columns change.
+
+use super::retype::Group;
+use super::{SHADOW, refused};
+use crate::fault::Result;
+use crate::recipe::facts::Attached;
+use crate::recipe::plan::{Planner, ddl};
+use crate::recipe::quote::{ident, literal, qualified};
+use crate::recipe::step::{Lock, Phase, Step};
+use serde::Deserialize;
+
+/// Kinds that PostgreSQL does not change with the column, but that can be made anew by name.
+pub fn remade(kind: &str) -> bool {
+    matches!(
+        kind,
+        "view" | "rule" | "policy" | "trigger" | "publication" | "function"
+    )
+}
+
+/// Why some of them cannot be carried, one line each.
+pub fn obstacles(attached: &[Attached]) -> Vec<String> {
+    attached
+        .iter()
+        .filter_map(|one| {
+            let why = one.obstacle.as_ref()?;
+            Some(format!("{} ({why})", one.what))
+        })
+        .collect()
+}
+
+/// Statements that take away what stands on the columns: last made, first gone.
+pub fn drops<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<String> {
+    let mut list: Vec<_> = attached.filter(|one| remade(&one.kind)).collect();
+    list.sort_by_key(|one| (one.kind == "view", -one.rank));
+    list.iter().flat_map(|one| one.drops.clone()).collect()
+}
+
+/// Statements that make it again, what others stand on first.
+pub fn makes<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<String> {
+    let mut list: Vec<_> = attached.filter(|one| remade(&one.kind)).collect();
+    list.sort_by_key(|one| (one.kind != "view", one.rank));
+    list.iter().flat_map(|one| one.makes.clone()).collect()
+}
+
+/// The step with the locks that changing what hangs on the columns of `key` needs.
+pub fn with_locks(mut step: Step, key: &str, attached: &[Attached]) -> Step {
+    for one in attached {
+        let Some(relation) = one.relation.as_deref().filter(|name| *name != key) else {
+            continue;
+        };
+        step = match one.kind.as_str() {
+            "sequence" => step.also_locks_at(relation, Lock::ShareRowExclusive, -1),
+            "identity" => step.also_locks_at(relation, Lock::AccessExclusive, -1),
+            _ => step.also_locks_at(relation, Lock::AccessExclusive, one.rank),
+        };
+    }
+    step
+}
+
+/// `Attached::detail` of extended statistics.
+#[derive(Deserialize)]
+struct Statistics {
+    schema: String,
+    name: String,
+    columns: String,
+    kinds: Vec<String>,
+    target: Option<i32>,
+    comment: Option<String>,
+    owner: Option<String>,
+}
+
+impl Planner<'_> {
+    /// Everything must be known, carried or named: there is no third.
+    pub fn refuse_obstacles(&self, group: &Group) -> Result<()> {
+        let mut blocking = obstacles(&group.attached);
+        for one in &group.attached {
+            let text = |key: &str| one.detail.get(key).and_then(serde_json::Value::as_str);
+            let unknown = match (one.kind.as_str(), text("name")) {
+                ("index", Some(name)) => !group.table.indexes.iter().any(|i| i.name == name),
+                ("constraint", Some(name)) => match text("kind") {
+                    // A foreign key is looked up on its own; NOT NULL belongs to the column.
+                    Some("f" | "n") => false,
+                    _ => !group.table.constraints.iter().any(|c| c.name == name),
+                },
+                _ => false,
+            };
+            if unknown {
+                blocking.push(format!(
+                    "{} (it is not known how it uses the column)",
+                    one.what
+                ));
+            }
+        }
+        if group.table.kind == "p" {
+            blocking.push("the partitions' indexes and constraints".into());
+        }
+        if blocking.is_empty() {
+            return Ok(());
+        }
+        Err(refused(group, &blocking))
+    }
+
+    /// Extended statistics over the shadow columns, which ANALYZE fills before the swap.
+    pub fn carry_statistics(&mut self, group: &Group) -> Result<(Vec<String>, Vec<String>)> {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for one in group.attached.iter().filter(|one| one.kind == "statistics") {
+            let found: Statistics = serde_json::from_value(one.detail.clone())
+                .map_err(|err| crate::fault::Fault::internal(err.to_string()))?;
+            let columns = self.facts.statistics_moved(
+                group.key,
+                &group.table.columns,
+                &found.columns,
+                &group.moves,
+            )?;
+            let bare = self.free_statistics_name(&found.name);
+            let name = qualified(&found.schema, &bare);
+            let kinds = match found.kinds.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", found.kinds.join(", ")),
+            };
+            let mut sql = vec![format!(
+                "CREATE STATISTICS {name}{kinds} ON {columns} FROM {}",
+                group.key
+            )];
+            if let Some(target) = found.target {
+                sql.push(format!("ALTER STATISTICS {name} SET STATISTICS {target}"));
+            }
+            self.push(
+                ddl(
+                    Phase::Migrate,
+                    group.key,
+                    Lock::ShareUpdateExclusive,
+                    sql.join(";\n"),
+                )
+                .undo(format!("DROP STATISTICS IF EXISTS {name}")),
+            );
+            before.extend(one.drops.clone());
+            after.push(format!(
+                "ALTER STATISTICS {name} RENAME TO {}",
+                ident(&found.name)
+            ));
+            let old = qualified(&found.schema, &found.name);
+            if let Some(comment) = &found.comment {
+                after.push(format!(
+                    "COMMENT ON STATISTICS {old} IS {}",
+                    literal(comment)
+                ));
+            }
+            if let Some(owner) = &found.owner {
+                after.push(format!("ALTER STATISTICS {old} OWNER TO {owner}"));
+            }
+        }
+        Ok((before, after))
+    }
+
+    fn free_statistics_name(&self, base: &str) -> String {
+        crate::recipe::quote::name_with_suffix(base, SHADOW)
+    }
+}
