@@ -10,6 +10,7 @@ use crate::pg::spi::{self, Arg};
 use crate::recipe::facts::{
     Attached, Column, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition, Table,
 };
+use crate::recipe::touch_trigger;
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -271,6 +272,23 @@ impl Facts for Live {
                 Arg::Text(constraint),
             ],
         )
+    }
+
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>> {
+        Ok(analyze::expression(Some(table), expression, None)?.columns)
+    }
+
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool> {
+        let relation = relation::must_resolve(table)?;
+        let found: Option<Text> = spi::first(
+            "SELECT t.tgname::text AS value FROM pg_catalog.pg_trigger t \
+             JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE t.tgrelid = $1::oid AND n.nspname = 'migrate' AND p.proname = 'touch_column' \
+               AND t.tgname = $2::pg_catalog.name",
+            &[Arg::Oid(relation), Arg::Text(&touch_trigger(column))],
+        )?;
+        Ok(found.is_some())
     }
 
     fn canonical_type(&self, data_type: &str) -> Result<String> {

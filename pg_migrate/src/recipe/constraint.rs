@@ -313,10 +313,20 @@ impl Planner<'_> {
                     step = step.also_locks(&target, Lock::ShareRowExclusive);
                 }
             }
-            self.push(step.undo(format!(
+            step = step.undo(format!(
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {}",
                 ident(&op.name)
-            )));
+            ));
+            for column in &op.columns {
+                let nullable = table.column(column).is_some_and(|column| !column.not_null);
+                if op.kind == "primary_key" && nullable && !table.fresh {
+                    let name = ident(column);
+                    step = step.undo(format!(
+                        "ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL"
+                    ));
+                }
+            }
+            self.push(step);
             return Ok(());
         }
         let temporal = op.definition.as_deref().is_some_and(facts::is_temporal);

@@ -389,6 +389,10 @@ pub trait Facts: ObjectFacts {
     ) -> Result<bool>;
     /// The foreign keys that reference a unique or primary key.
     fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>>;
+    /// The columns of the table that the expression reads.
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>>;
+    /// Whether a trigger of ours stamps the column at each update.
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.

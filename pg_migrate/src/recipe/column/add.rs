@@ -6,7 +6,7 @@ use super::{backfill_step, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::document::model::{AddColumn, Column, CreateConstraint, DropColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts;
-use crate::recipe::plan::{Planner, ddl, unlocked};
+use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::{column_clause, inline_constraints};
@@ -163,7 +163,7 @@ impl Planner<'_> {
                 ));
             }
         }
-        self.touch(&key, &column.name);
+        self.touch_as(&key, &column.name, How::Fill);
         Ok(())
     }
 
