@@ -372,7 +372,7 @@ fn what_destroys_data_is_flagged() {
         ),
         ("TRUNCATE t;", "for good"),
         ("DELETE FROM t;", "for good"),
-        ("DROP VIEW v;", "for good"),
+        ("DROP VIEW v;", "drops the view"),
         ("UPDATE t SET a = a || 'x';", "locked"),
         ("DROP TABLE t;", "hides the table"),
     ] {

@@ -5,9 +5,10 @@
 
 use super::relation;
 use crate::fault::{Fault, Result};
+use crate::pg::analyze;
 use crate::pg::spi::{self, ident};
 use crate::pg::subtransaction;
-use crate::recipe::facts::{Column, Effect, Move};
+use crate::recipe::facts::{Column, Effect, IndexKey, IndexShape, Move};
 use serde::Deserialize;
 
 const MIRROR: &str = "pg_temp.pg_migrate_mirror";
@@ -74,6 +75,35 @@ fn make(table: &str, columns: &[Column], moves: &[Move]) -> Result<()> {
     Ok(())
 }
 
+/// Whether an expression over a row of the table is volatile: see `Facts::expression_over`.
+pub fn expression(
+    table: &str,
+    columns: &[Column],
+    fresh: bool,
+    expression: &str,
+    target: Option<&str>,
+) -> Result<bool> {
+    let alias = relation::name_parts(table)?.pop().unwrap_or_default();
+    subtransaction::rehearse(|| {
+        if fresh {
+            spi::run("SET LOCAL client_min_messages = warning", &[])?;
+            let columns: Vec<_> = columns
+                .iter()
+                .map(|column| format!("{} {}", ident(&column.name), column.data_type))
+                .collect();
+            let sql = format!(
+                "CREATE TEMP TABLE pg_migrate_mirror ({})",
+                columns.join(", ")
+            );
+            spi::run(&sql, &[])?;
+        } else {
+            make(table, columns, &[])?;
+        }
+        let over = format!("{MIRROR} AS {}", ident(&alias));
+        Ok(analyze::expression(Some(&over), expression, target)?.volatile)
+    })
+}
+
 fn alter(clause: &str) -> Result<()> {
     spi::run(&format!("ALTER TABLE {MIRROR} {clause}"), &[]).map(drop)
 }
@@ -112,7 +142,39 @@ pub fn index(table: &str, columns: &[Column], definition: &str, moves: &[Move]) 
     let object = format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}");
     let query =
         "SELECT pg_catalog.pg_get_indexdef('pg_temp.pg_migrate_mirror_index'::regclass) AS value";
-    let text = reads_as(table, columns, &object, query, moves)?;
+    using(&reads_as(table, columns, &object, query, moves)?)
+}
+
+/// How an index would be stored.
+pub fn shape(table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {
+    subtransaction::rehearse(|| {
+        make(table, columns, &[])?;
+        spi::run(
+            &format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}"),
+            &[],
+        )?;
+        let text: Option<Text> = spi::first(
+            "SELECT pg_catalog.pg_get_indexdef('pg_temp.pg_migrate_mirror_index'::regclass) AS value",
+            &[],
+        )?;
+        let text = text.map(|row| row.value).unwrap_or_default();
+        let keys: Vec<IndexKey> = spi::select(
+            "SELECT a.attname AS name, k.number = 0 AS expression, a.attnum > i.indnkeyatts AS included \
+             FROM pg_catalog.pg_index i \
+             CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = k.place \
+             WHERE i.indexrelid = 'pg_temp.pg_migrate_mirror_index'::regclass ORDER BY a.attnum",
+            &[],
+        )?;
+        Ok(IndexShape {
+            definition: using(&text)?,
+            keys,
+        })
+    })
+}
+
+/// From `CREATE INDEX … ON … USING …`: what begins with USING.
+fn using(text: &str) -> Result<String> {
     let at = text
         .find(" USING ")
         .ok_or_else(|| Fault::internal(format!("unexpected index definition: {text}")))?;
@@ -204,7 +266,10 @@ pub fn comparable(from: &[String], to: &[String]) -> Result<()> {
     subtransaction::rehearse(|| {
         spi::run("SET LOCAL client_min_messages = warning", &[])?;
         spi::run(
-            &format!("CREATE TEMP TABLE pg_migrate_mirror ({}, UNIQUE ({names}))", list(to)),
+            &format!(
+                "CREATE TEMP TABLE pg_migrate_mirror ({}, UNIQUE ({names}))",
+                list(to)
+            ),
             &[],
         )?;
         spi::run(

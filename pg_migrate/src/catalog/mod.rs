@@ -6,11 +6,13 @@ mod attached;
 mod facts;
 mod locks;
 mod mirror;
+mod object;
 mod relation;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};
+pub use object::{view, views_above};
 pub use relation::{
-    IndexState, exists, extension_owner, has_extension, index_state, is_mine, is_table, may_lock, on_standby, resolve,
-    size, sleeping_triggers, unvalidated,
+    IndexState, exists, extension_owner, has_extension, has_part, index_state, is_mine,
+    is_partition, is_table, may_lock, on_standby, resolve, size, sleeping_triggers, unvalidated,
 };

@@ -158,6 +158,25 @@ pub fn index_state(name: &str) -> Result<IndexState> {
     )
 }
 
+/// Whether the table is a partition of `parent` and not on its way out.
+pub fn is_partition(table: &str, parent: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
+         WHERE h.inhrelid = pg_catalog.to_regclass($1) AND h.inhparent = pg_catalog.to_regclass($2) \
+           AND c.relispartition AND NOT h.inhdetachpending) AS value",
+        &[Arg::Text(table), Arg::Text(parent)],
+    )
+}
+
+/// Whether an index of the table is attached to that index of its parent.
+pub fn has_part(table: &str, index: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid \
+         WHERE h.inhparent = pg_catalog.to_regclass($2) AND i.indrelid = pg_catalog.to_regclass($1)) AS value",
+        &[Arg::Text(table), Arg::Text(index)],
+    )
+}
+
 /// Whether the server is a read-only standby.
 pub fn on_standby() -> Result<bool> {
     flag("SELECT pg_catalog.pg_is_in_recovery() AS value", &[])
@@ -195,12 +214,16 @@ fn names(sql: &str, relation: u32) -> Result<Vec<String>> {
 }
 
 /// Constraints of the table that hold for new rows only. What is NOT ENFORCED (from 18 on) is
-/// never validated.
+/// never validated; nor, before 18, are the parts that a foreign key to a partitioned table has for
+/// each of its partitions.
 pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
     names(
         "SELECT conname::text AS name FROM pg_catalog.pg_constraint k \
          WHERE conrelid = $1::oid AND NOT convalidated \
-           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1",
+           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) \
+           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint p \
+                           WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid AND p.convalidated) \
+         ORDER BY 1",
         relation,
     )
 }

@@ -3,15 +3,22 @@
 
 mod column;
 mod index;
+mod object;
 mod table;
 
 pub use column::{AddColumn, AlterColumn, ColumnOf, DropColumn, RenameColumn};
 pub use index::{
-    AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex, IndexColumn,
+    AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex,
+    DropMulticolumnConstraint, IndexColumn, RenameConstraint, Values,
+};
+pub use object::{
+    AddEnumValue, CreateFunction, CreateMaterializedView, CreateTrigger, CreateType, CreateView,
+    DropTrigger, DropView, Privileges, RefreshMaterializedView, Reindex, RenameEnumValue,
+    SetSchema,
 };
 pub use table::{
-    Check, Column, CreateTable, DropTable, Generated, Identity, References, RenameTable,
-    TableConstraint, TableReferences,
+    Check, Column, CreateTable, DropTable, Exclude, Generated, Identity, IndexParameters,
+    References, RenameTable, ReplicaIdentity, SetReplicaIdentity, TableConstraint, TableReferences,
 };
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +38,9 @@ pub enum Operation {
     DropIndex(DropIndex),
     CreateConstraint(CreateConstraint),
     DropConstraint(DropConstraint),
+    DropMulticolumnConstraint(DropMulticolumnConstraint),
+    RenameConstraint(RenameConstraint),
+    SetReplicaIdentity(SetReplicaIdentity),
     Sql(Sql),
     /// Ours: a batched data migration.
     Backfill(Backfill),
@@ -44,6 +54,22 @@ pub enum Operation {
     TouchColumn(ColumnOf),
     /// Ours: the inverse of `touch_column`.
     UntouchColumn(ColumnOf),
+    // Ours: objects other than tables.
+    AddEnumValue(AddEnumValue),
+    RenameEnumValue(RenameEnumValue),
+    SetSchema(SetSchema),
+    CreateView(CreateView),
+    ReplaceView(CreateView),
+    DropView(DropView),
+    CreateMaterializedView(CreateMaterializedView),
+    RefreshMaterializedView(RefreshMaterializedView),
+    CreateType(CreateType),
+    CreateFunction(CreateFunction),
+    CreateTrigger(CreateTrigger),
+    DropTrigger(DropTrigger),
+    Grant(Privileges),
+    Revoke(Privileges),
+    Reindex(Reindex),
     /// Ours: brings back what `drop_table` or `drop_column` set aside. Written by the extension.
     Restore(Restore),
 }
@@ -63,6 +89,9 @@ impl Operation {
             Operation::DropIndex(_) => "drop_index",
             Operation::CreateConstraint(_) => "create_constraint",
             Operation::DropConstraint(_) => "drop_constraint",
+            Operation::DropMulticolumnConstraint(_) => "drop_multicolumn_constraint",
+            Operation::RenameConstraint(_) => "rename_constraint",
+            Operation::SetReplicaIdentity(_) => "set_replica_identity",
             Operation::Sql(_) => "sql",
             Operation::Backfill(_) => "backfill",
             Operation::AddForeignKey(_) => "add_foreign_key",
@@ -70,7 +99,72 @@ impl Operation {
             Operation::DropNotNull(_) => "drop_not_null",
             Operation::TouchColumn(_) => "touch_column",
             Operation::UntouchColumn(_) => "untouch_column",
+            Operation::AddEnumValue(_) => "add_enum_value",
+            Operation::RenameEnumValue(_) => "rename_enum_value",
+            Operation::SetSchema(_) => "set_schema",
+            Operation::CreateView(_) => "create_view",
+            Operation::ReplaceView(_) => "replace_view",
+            Operation::DropView(_) => "drop_view",
+            Operation::CreateMaterializedView(_) => "create_materialized_view",
+            Operation::RefreshMaterializedView(_) => "refresh_materialized_view",
+            Operation::CreateType(_) => "create_type",
+            Operation::CreateFunction(_) => "create_function",
+            Operation::CreateTrigger(_) => "create_trigger",
+            Operation::DropTrigger(_) => "drop_trigger",
+            Operation::Grant(_) => "grant",
+            Operation::Revoke(_) => "revoke",
+            Operation::Reindex(_) => "reindex",
             Operation::Restore(_) => "restore",
+        }
+    }
+}
+
+impl Operation {
+    /// The table it changes, as SQL text. Of what makes, takes or renames a whole table: that one.
+    pub fn table(&self) -> Option<&str> {
+        Some(match self {
+            Operation::CreateTable(op) => &op.name,
+            Operation::DropTable(op) => &op.name,
+            Operation::RenameTable(op) => &op.from,
+            Operation::AddColumn(op) => &op.table,
+            Operation::DropColumn(op) => &op.table,
+            Operation::RenameColumn(op) => &op.table,
+            Operation::AlterColumn(op) => &op.table,
+            Operation::CreateIndex(op) => &op.table,
+            Operation::CreateConstraint(op) => &op.table,
+            Operation::DropConstraint(op) => &op.table,
+            Operation::DropMulticolumnConstraint(op) => &op.table,
+            Operation::RenameConstraint(op) => &op.table,
+            Operation::SetReplicaIdentity(op) => &op.table,
+            Operation::Backfill(op) => &op.table,
+            Operation::AddForeignKey(op) => &op.table,
+            Operation::SetNotNull(op)
+            | Operation::DropNotNull(op)
+            | Operation::TouchColumn(op)
+            | Operation::UntouchColumn(op) => &op.table,
+            Operation::Restore(op) => &op.table,
+            _ => return None,
+        })
+    }
+
+    /// The names of the constraints that it makes.
+    pub fn constraint_names(&self) -> Vec<&str> {
+        match self {
+            Operation::CreateConstraint(op) => vec![&op.name],
+            Operation::AddForeignKey(op) => vec![&op.name],
+            Operation::RenameConstraint(op) => vec![&op.to],
+            Operation::AlterColumn(op) => {
+                let unique = op.unique.iter().map(|made| made.name.as_str());
+                let check = op.check.iter().map(|made| made.name.as_str());
+                let key = op.references.iter().map(|made| made.name.as_str());
+                unique.chain(check).chain(key).collect()
+            }
+            Operation::AddColumn(op) => {
+                let check = op.column.check.iter().map(|made| made.name.as_str());
+                let key = op.column.references.iter().map(|made| made.name.as_str());
+                check.chain(key).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -103,7 +197,7 @@ pub struct Sql {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comments {
-    /// `table`, `column`, `index` or `constraint`.
+    /// `table`, `column`, `index`, `constraint`; `other`: `relation` is the statement up to IS.
     pub kind: String,
     /// The table, or the index; as written, quoted if needed.
     pub relation: String,

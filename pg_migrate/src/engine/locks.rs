@@ -14,6 +14,8 @@ pub struct Want {
     /// Qualified and quoted.
     pub relation: String,
     pub lock: Lock,
+    /// The table without its partitions.
+    pub only: bool,
     /// 0 for a table. Views come before what they read, as for those who read them; sequences last.
     pub rank: i64,
 }
@@ -25,7 +27,11 @@ pub fn ordered(mut wants: Vec<Want>) -> Vec<Want> {
             .then(a.relation.cmp(&b.relation))
             .then(b.lock.cmp(&a.lock))
     });
-    wants.dedup_by(|later, kept| later.relation == kept.relation);
+    wants.dedup_by(|later, kept| {
+        let same = later.relation == kept.relation;
+        kept.only &= later.only || !same;
+        same
+    });
     wants
 }
 
@@ -125,7 +131,12 @@ fn take(want: &Want) -> Result<()> {
         return Ok(());
     }
     spi::run(
-        &format!("LOCK TABLE {} IN {} MODE", want.relation, want.lock.mode()),
+        &format!(
+            "LOCK TABLE {}{} IN {} MODE",
+            if want.only { "ONLY " } else { "" },
+            want.relation,
+            want.lock.mode()
+        ),
         &[],
     )
     .map(drop)
@@ -149,6 +160,7 @@ mod tests {
         let want = |relation: &str, lock| Want {
             relation: relation.into(),
             lock,
+            only: false,
             rank: i64::from(relation.contains("view")),
         };
         assert_eq!(

@@ -9,6 +9,7 @@ mod downgrade;
 mod drive;
 mod drivers;
 mod locks;
+mod objects;
 mod offline;
 mod register;
 mod rehearse;
@@ -27,6 +28,7 @@ pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
 pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use objects::{move_relation, move_relation_back, replace_view, set_aside_type, stays};
 pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
 pub use register::{
     Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,

@@ -72,7 +72,13 @@ pub fn preview(text: &str) -> Result<Preview> {
         }
     }
     let (up, _) = start::operations_of(&document)?;
-    let plan = recipe::plan(&up, &Live, &document.revision)?;
+    let mut plan = recipe::plan(&up, &Live, &document.revision)?;
+    if let (Some(message), Some(first)) = (document.no_version_schema(), plan.steps.first_mut()) {
+        first.warning = Some(match first.warning.take() {
+            Some(warning) => format!("{message}; {warning}"),
+            None => message,
+        });
+    }
     Ok(Preview {
         revision: document.revision,
         steps: (1..).zip(plan.steps).collect(),
@@ -213,7 +219,7 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
                     lines.push(brief.clone());
                 }
                 Kind::Backfill => lines.push(as_call(&step.sql)),
-                Kind::Verify => lines.push(as_check(step)),
+                Kind::Verify | Kind::Partitions => lines.push(as_check(step)),
                 Kind::Ddl | Kind::Validate => lines.push(step.sql.clone()),
             }
             if plan.begun {

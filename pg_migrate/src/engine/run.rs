@@ -1,5 +1,7 @@
 //! Runs one step, or several brief ones in one transaction.
 
+mod partitions;
+
 use super::context::{Mode, Transactions, within};
 use super::locks::{self, Want};
 use crate::catalog::{self, IndexState};
@@ -27,6 +29,7 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
         wants.push(Want {
             relation: relation.clone(),
             lock,
+            only: step.args.get("only") == Some(&Value::Bool(true)),
             rank: 0,
         });
     }
@@ -41,6 +44,7 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             wants.push(Want {
                 relation: relation.to_owned(),
                 lock,
+                only: false,
                 rank,
             });
         }
@@ -112,7 +116,24 @@ pub fn step(
     revision: &Revision,
     step: &StepRow,
 ) -> Result<Progress> {
+    if let Some(why) = partitions::needless(revision, step)? {
+        if let Some(index) = index_of(step)
+            && step.attempts > 0
+            && within(revision, || catalog::index_state(index))? == IndexState::Invalid
+        {
+            at_top_level(
+                transactions,
+                revision,
+                &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
+            )?;
+        }
+        pass_over(step, &why)?;
+        transactions.commit();
+        return Ok(Progress::Done);
+    }
     match step.kind {
+        _ if step.args.get("task").is_some() => partitions::settle(transactions, revision, step),
+        Kind::Partitions => Err(Fault::internal("a step has no task")),
         Kind::Ddl | Kind::Validate => {
             brief(transactions, revision, std::slice::from_ref(step))?;
             Ok(Progress::Done)
@@ -128,6 +149,20 @@ pub fn step(
         }
         Kind::Backfill => super::drive::batch(transactions, revision, step),
     }
+}
+
+/// A step whose turn has come and that has nothing to do any more.
+fn pass_over(step: &StepRow, why: &str) -> Result<()> {
+    ledger::set_step(step, "skipped", None)?;
+    ledger::event(&Event {
+        revision: Some(&step.revision),
+        direction: Some(&step.direction),
+        step: Some(step.step),
+        what: "step skipped",
+        sql: Some(&step.sql),
+        detail: Some(why),
+        ..Event::default()
+    })
 }
 
 fn verify(revision: &Revision, step: &StepRow) -> Result<()> {
@@ -171,8 +206,11 @@ fn concurrent(
     match transactions.mode() {
         Mode::Driver => {}
         Mode::Rehearsal => {
-            let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
-            within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            // It changes nothing that could be compared, and would lock for as long as it takes.
+            if step.args.get("reindex").is_none() {
+                let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
+                within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            }
             return done(step, begun);
         }
         Mode::Caller => {
@@ -214,6 +252,12 @@ fn concurrent(
         done(step, begun)?;
         transactions.commit();
         return Ok(());
+    }
+    if step.attempts > 0 {
+        for index in super::objects::reindex_leftovers(revision, step)? {
+            let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+            at_top_level(transactions, revision, &sql)?;
+        }
     }
     ledger::start_step(step)?;
     transactions.commit();

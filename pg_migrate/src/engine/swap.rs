@@ -123,11 +123,8 @@ pub fn move_identity(table: &str, old: &str, new: &str) -> Result<()> {
     // From here on nobody draws a number from it.
     relation_lock::take(found.oid, Lock::AccessExclusive.number());
     let name = qualified(&found.schema, &found.name);
-    let position: Position = spi::first(
-        &format!("SELECT last_value, is_called FROM {name}"),
-        &[],
-    )?
-    .ok_or_else(|| Fault::internal(format!("sequence {name} is empty")))?;
+    let position: Position = spi::first(&format!("SELECT last_value, is_called FROM {name}"), &[])?
+        .ok_or_else(|| Fault::internal(format!("sequence {name} is empty")))?;
     let bound = |word: &str, value: Option<i64>| match value {
         Some(value) => format!("{word} {value}"),
         None => format!("NO {word}"),

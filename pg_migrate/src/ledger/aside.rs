@@ -81,3 +81,18 @@ pub fn forget_aside(aside: i64, purged: bool) -> Result<()> {
         .map(drop)
     })
 }
+
+/// The number that tells the next object set aside from those before it.
+pub fn next_aside_number() -> Result<i64> {
+    #[derive(Deserialize)]
+    struct Next {
+        value: i64,
+    }
+    let rows: Vec<Next> = owned(|| {
+        spi::select(
+            "SELECT coalesce(max(aside), 0) + 1 AS value FROM migrate.aside",
+            &[],
+        )
+    })?;
+    Ok(rows.first().map_or(1, |row| row.value))
+}

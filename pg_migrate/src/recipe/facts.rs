@@ -1,5 +1,9 @@
 //! What recipes need to know of the database. `catalog` fills these; tests make them by hand.
 
+mod object;
+
+pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
+
 use crate::fault::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +19,9 @@ pub struct Table {
     /// Estimated rows (`pg_class.reltuples`), and bytes on disk.
     pub rows: f64,
     pub bytes: i64,
+    /// The role it belongs to, as SQL text.
+    pub owner: String,
+    pub unlogged: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
@@ -28,6 +35,8 @@ pub struct Table {
     pub inherited: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
+    /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
+    pub replica_identity: String,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
@@ -95,10 +104,50 @@ pub struct Index {
     pub clustered: bool,
     /// Tells replicas which row is meant.
     pub replica_identity: bool,
+    /// The index of a partitioned table that this one is a part of, qualified and quoted.
+    pub part_of: Option<String>,
     /// Quoted; `None`: the database's.
     pub tablespace: Option<String>,
     /// Statistics targets of its own columns.
     pub targets: Vec<Target>,
+}
+
+/// A partitioned table or one of its partitions, at any depth.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Partition {
+    /// Qualified and quoted.
+    pub key: String,
+    pub schema: String,
+    pub name: String,
+    /// Qualified and quoted; `None`: the root.
+    pub parent: Option<String>,
+    /// `pg_class.relkind`: `r`, `p` or `f`.
+    pub kind: String,
+    /// Of a partitioned one: the columns of its key.
+    pub columns: Vec<String>,
+    /// Of a partitioned one: an expression is in its key.
+    pub expressions: bool,
+    pub indexes: Vec<Index>,
+    pub constraints: Vec<Constraint>,
+}
+
+/// One column of an index.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IndexKey {
+    /// By which names of indexes are made; that of the table's column unless it is an expression.
+    pub name: String,
+    pub expression: bool,
+    /// Stored beside the key (INCLUDE).
+    pub included: bool,
+}
+
+/// How an index would be stored: its text after `ON table` as PostgreSQL prints it, and its columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IndexShape {
+    pub definition: String,
+    pub keys: Vec<IndexKey>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -121,6 +170,8 @@ pub struct Constraint {
     pub validated: bool,
     pub deferrable: bool,
     pub deferred: bool,
+    /// Came with a constraint of the partitioned table it is a partition of.
+    pub inherited: bool,
     /// The referenced table of a foreign key, qualified and quoted.
     pub references: Option<String>,
     pub comment: Option<String>,
@@ -214,6 +265,17 @@ pub fn is_not_enforced(definition: &str) -> bool {
 }
 
 impl Table {
+    /// Its estimated rows, for a message.
+    pub fn row_count(&self) -> String {
+        format!("{:.0}", self.rows)
+    }
+
+    /// Its size on disk, for a message.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn size(&self) -> String {
+        format!("{:.1} MB", self.bytes as f64 / 1024.0 / 1024.0)
+    }
+
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
@@ -221,16 +283,25 @@ impl Table {
 
 /// The questions a recipe may ask. Names of tables and indexes are SQL text (quoted where needed,
 /// qualified or not) and resolve through the search path.
-pub trait Facts {
+pub trait Facts: ObjectFacts {
     fn table(&self, name: &str) -> Result<Option<Table>>;
     /// Whether NOT NULL is a constraint with a name.
     fn names_not_null(&self) -> bool {
+        cfg!(feature = "pg18")
+    }
+    /// Whether a foreign key of a partitioned table can be added NOT VALID.
+    fn foreign_keys_not_valid_on_partitioned(&self) -> bool {
         cfg!(feature = "pg18")
     }
     /// The table whose name is nearest to a misspelt one.
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.
     fn table_of_index(&self, index: &str) -> Result<Option<String>>;
+    /// A partitioned table and everything under it: parents before their partitions. Partitions that
+    /// are being detached are not listed.
+    fn partitions(&self, table: &str) -> Result<Vec<Partition>>;
+    /// How an index over the table would be stored. `columns`: those the table has or will have.
+    fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
     /// The schema in which an unqualified new object lands, and the bare name.
     fn landing(&self, name: &str) -> Result<(String, String)>;
     /// What else mentions the column: views, rules, policies, generated columns, inbound foreign
@@ -306,6 +377,22 @@ pub trait Facts {
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
+    /// The same over a row of the table as it will be: with these columns too, or (`fresh`) with
+    /// them alone.
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool>;
+    /// The foreign keys that reference a unique or primary key.
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>>;
+    /// The columns of the table that the expression reads.
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>>;
+    /// Whether a trigger of ours stamps the column at each update.
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.

@@ -7,8 +7,11 @@ mod data;
 pub mod facts;
 mod index;
 mod names;
+mod object;
+pub mod partition;
 pub mod plan;
 pub mod quote;
+mod remarks;
 pub mod script;
 mod shadow;
 pub mod step;
@@ -16,4 +19,5 @@ mod table;
 mod types;
 mod written;
 
-pub use plan::{Plan, Touch, plan};
+pub use column::touch_trigger;
+pub use plan::{How, Plan, Touch, plan};

@@ -1,6 +1,7 @@
 //! From the statements of a script to operations. What has an online recipe becomes the operation
 //! that ends in the same schema; the rest stays SQL as written.
 
+mod object;
 mod table;
 #[cfg(test)]
 mod table_tests;
@@ -8,8 +9,8 @@ mod table_tests;
 mod tests;
 
 use crate::document::model::{
-    Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, Operation, RenameColumn,
-    RenameTable, Sql,
+    Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, DropView, Operation,
+    RenameColumn, RenameTable, Sql,
 };
 use crate::fault::{Fault, Result, state};
 use crate::pg::parser::tree::{
@@ -58,6 +59,7 @@ pub fn operations(
             })])
         }
         Node::Update(update) => backfill(update),
+        Node::Object(found) => Some(object::operations(statement, found)),
         _ => None,
     };
     Ok(made.unwrap_or_else(|| written(statement)))
@@ -76,6 +78,25 @@ fn written(statement: &Statement) -> Vec<Operation> {
         Node::CreateTable(table) if !table.temporary => Some(Creates {
             kind: "table".into(),
             name: sql(&table.name),
+        }),
+        Node::Object(tree::Object::View(view)) if !view.replace && !view.if_not_exists => {
+            Some(Creates {
+                kind: if view.materialized {
+                    "materialized_view"
+                } else {
+                    "view"
+                }
+                .into(),
+                name: view.name.clone(),
+            })
+        }
+        Node::Object(tree::Object::Trigger {
+            name,
+            table,
+            replace: false,
+        }) => Some(Creates {
+            kind: "trigger".into(),
+            name: format!("{} ON {table}", ident(name)),
         }),
         Node::Create { kind, name } => Some(Creates {
             kind: (*kind).to_owned(),
@@ -183,7 +204,13 @@ fn drop_of(drop: &Drop, immediately: bool) -> Result<Option<Vec<Operation>>> {
                 if_exists: drop.if_exists,
             })
         }),
-        DropKind::View | DropKind::Other => None,
+        DropKind::View => each(&|name| {
+            Operation::DropView(DropView {
+                name,
+                if_exists: drop.if_exists,
+            })
+        }),
+        DropKind::Other => None,
     })
 }
 

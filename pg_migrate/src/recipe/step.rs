@@ -27,6 +27,9 @@ pub enum Kind {
     Backfill,
     /// A query that must find nothing before the contract goes on.
     Verify,
+    /// Asks at its turn which partitions still lack what the migration gives to each: that becomes
+    /// steps before it.
+    Partitions,
 }
 
 /// A table lock, weakest first; the names are PostgreSQL's.

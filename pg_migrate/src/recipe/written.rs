@@ -3,6 +3,7 @@
 use crate::document::model::{AlterColumn, Comments, Operation, Sql};
 use crate::fault::Result;
 use crate::recipe::facts::Table;
+use crate::recipe::object::set_aside_type;
 use crate::recipe::plan::{Planner, unlocked};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Phase, Step};
@@ -41,6 +42,13 @@ impl Planner<'_> {
             self.gone.insert(qualified(&schema, &name));
         }
         let invents = op.creates.as_ref();
+        if let Some(made) = invents.filter(|made| made.kind == "schema") {
+            self.objects.makes(made.name.clone());
+        }
+        if let Some(made) = invents.filter(|made| made.kind == "sequence") {
+            let (schema, name) = self.facts.landing(&made.name)?;
+            self.objects.makes(qualified(&schema, &name));
+        }
         if let Some(made) = invents
             && (made.kind.ends_with("table") || made.kind.ends_with("view"))
         {
@@ -67,6 +75,12 @@ impl Planner<'_> {
                 );
                 Some(set_aside_table(&key, self.revision))
             }
+            (None, Some(made)) if matches!(made.kind.as_str(), "type" | "domain") => {
+                let (schema, name) = self.facts.landing(&made.name)?;
+                let key = qualified(&schema, &name);
+                self.objects.makes(key.clone());
+                Some(set_aside_type(&key, self.revision))
+            }
             (None, Some(made)) => Some(format!(
                 "DROP {} {}",
                 made.kind.replace('_', " ").to_uppercase(),
@@ -83,8 +97,11 @@ impl Planner<'_> {
                     }
                     _ => Vec::new(),
                 };
+                // A type leaves after the columns that have it are set aside.
+                let on_complete = down.starts_with("SELECT migrate.set_aside_type(");
                 self.plan.inverse.push(Operation::Sql(Sql {
                     up: down,
+                    on_complete,
                     drops,
                     ..Sql::default()
                 }));
@@ -109,6 +126,10 @@ impl Planner<'_> {
     /// A comment, with the one that was there before as its way back. Gives false where that is not
     /// known: the relation is no table, or not there yet.
     fn comment_on(&mut self, op: &Sql, comments: &Comments) -> Result<bool> {
+        if comments.kind == "other" {
+            let head = comments.relation.clone();
+            return self.comment_before(op, |text| format!("{head} IS {text}"));
+        }
         let on_index = comments.kind == "index";
         let name = match on_index {
             true => match self.facts.table_of_index(&comments.relation)? {
@@ -119,13 +140,15 @@ impl Planner<'_> {
             false => comments.relation.clone(),
         };
         let Ok((key, table)) = self.table(&name) else {
-            return Ok(false);
+            // Of a view, say.
+            let known = comments.clone();
+            return self.comment_before(op, |text| put_back(&known, text));
         };
         let part = comments.part.as_deref().unwrap_or_default();
         if table.fresh {
             // It leaves with its table.
             let step = unlocked(self.now(), &op.up);
-            self.push(step.undo(put_back(comments, None)));
+            self.push(step.undo(put_back(comments, "NULL")));
             return Ok(true);
         }
         let old = match comments.kind.as_str() {
@@ -149,12 +172,26 @@ impl Planner<'_> {
                 found.and_then(|constraint| constraint.comment)
             }
         };
-        self.comment_step(op, put_back(comments, old.as_deref()));
+        let old = old.map_or_else(|| "NULL".to_owned(), |text| literal(&text));
+        self.comment_step(op, put_back(comments, &old));
+        Ok(true)
+    }
+
+    /// A comment on anything. `back`: the statement that gives it this one, a literal or NULL.
+    fn comment_before(&mut self, op: &Sql, back: impl Fn(&str) -> String) -> Result<bool> {
+        let back = match self.facts.comment_before(&op.up) {
+            Err(fault) if fault.is_interruption() => return Err(fault),
+            Ok(None) => op.up.clone(),
+            Ok(Some(Some(text))) => back(&literal(&text)),
+            // There was none, or it is on what this migration makes first.
+            Ok(Some(None)) | Err(_) => back("NULL"),
+        };
+        self.comment_step(op, back);
         Ok(true)
     }
 
     fn first_comment(&mut self, op: &Sql, comments: &Comments) -> Result<bool> {
-        self.comment_step(op, put_back(comments, None));
+        self.comment_step(op, put_back(comments, "NULL"));
         Ok(true)
     }
 
@@ -169,8 +206,8 @@ impl Planner<'_> {
     }
 }
 
-/// The statement that gives the object its old comment.
-fn put_back(comments: &Comments, old: Option<&str>) -> String {
+/// The statement that gives the object a comment, a literal or NULL.
+fn put_back(comments: &Comments, text: &str) -> String {
     let relation = &comments.relation;
     let part = ident(comments.part.as_deref().unwrap_or_default());
     let object = match comments.kind.as_str() {
@@ -179,7 +216,6 @@ fn put_back(comments: &Comments, old: Option<&str>) -> String {
         "index" => format!("INDEX {relation}"),
         _ => format!("TABLE {relation}"),
     };
-    let text = old.map_or_else(|| "NULL".to_owned(), literal);
     format!("COMMENT ON {object} IS {text}")
 }
 

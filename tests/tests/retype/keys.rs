@@ -111,9 +111,9 @@ fn the_other_side_must_be_ready_to_be_seen() {
 fn pending_migrations_find_their_order() {
     let db = tree();
     db.run(&format!(
-        "SELECT migrate.plan_nothing($d$-- migrate:revision 1\n-- migrate:up\n{LEFT}$d$);
-         SELECT migrate.plan_nothing($d$-- migrate:revision 2 after 1\n-- migrate:up\n{RIGHT}$d$);
-         SELECT migrate.plan_nothing($d$-- migrate:revision 3 after 2\n-- migrate:up\n{SELF}$d$)"
+        "SELECT migrate.add($d$-- migrate:revision 1\n-- migrate:up\n{LEFT}$d$);
+         SELECT migrate.add($d$-- migrate:revision 2 after 1\n-- migrate:up\n{RIGHT}$d$);
+         SELECT migrate.add($d$-- migrate:revision 3 after 2\n-- migrate:up\n{SELF}$d$)"
     ));
     db.run("CALL migrate.upgrade()");
     for revision in ["2", "3", "1"] {

@@ -5,6 +5,7 @@ mod block;
 mod comment;
 mod constraint;
 mod cut;
+mod object;
 mod raw;
 mod read;
 mod table;

@@ -18,7 +18,8 @@ macro_rules! tagged {
 }
 
 tagged! {
-    A_Expr T_A_Expr, A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
+    A_Expr T_A_Expr, A_Indirection T_A_Indirection, AccessPriv T_AccessPriv, AlterDatabaseStmt T_AlterDatabaseStmt,
+    AlterEnumStmt T_AlterEnumStmt, AlterObjectSchemaStmt T_AlterObjectSchemaStmt,
     AlterSubscriptionStmt T_AlterSubscriptionStmt, AlterTableCmd T_AlterTableCmd,
     AlterTableStmt T_AlterTableStmt, CaseExpr T_CaseExpr, ClusterStmt T_ClusterStmt, CoalesceExpr T_CoalesceExpr,
     CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef, CommentStmt T_CommentStmt,
@@ -30,8 +31,8 @@ tagged! {
     CreateSeqStmt T_CreateSeqStmt, CreateStatsStmt T_CreateStatsStmt, CreateStmt T_CreateStmt,
     CreateTableAsStmt T_CreateTableAsStmt, CreateTrigStmt T_CreateTrigStmt, DefElem T_DefElem,
     DiscardStmt T_DiscardStmt, DropStmt T_DropStmt, FuncCall T_FuncCall, IndexElem T_IndexElem,
-    IndexStmt T_IndexStmt, List T_List, MinMaxExpr T_MinMaxExpr, PartitionCmd T_PartitionCmd,
-    RawStmt T_RawStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
+    IndexStmt T_IndexStmt, List T_List, GrantStmt T_GrantStmt, MinMaxExpr T_MinMaxExpr, PartitionCmd T_PartitionCmd,
+    RawStmt T_RawStmt, RefreshMatViewStmt T_RefreshMatViewStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
     RuleStmt T_RuleStmt, SQLValueFunction T_SQLValueFunction, SelectStmt T_SelectStmt, String T_String,
     TransactionStmt T_TransactionStmt, TypeCast T_TypeCast, UpdateStmt T_UpdateStmt,
     VacuumStmt T_VacuumStmt, ViewStmt T_ViewStmt,

@@ -2,6 +2,7 @@
 
 use super::comment;
 use super::cut::Cut;
+use super::object;
 use super::raw::{self, cast, strings, text};
 use super::table;
 use super::tree::{Drop, DropKind, Index, Name, Node, Relation, Update};
@@ -56,6 +57,7 @@ pub fn key(element: &pg_sys::IndexElem) -> String {
 
 pub fn node(stmt: *const pg_sys::Node, cut: &Cut) -> Node {
     recipe_node(stmt, cut)
+        .or_else(|| object::object(stmt, cut).map(Node::Object))
         .or_else(|| create(stmt, cut))
         .unwrap_or(Node::Other)
 }
@@ -66,7 +68,17 @@ fn recipe_node(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         NodeTag::T_AlterTableStmt => table::alter(cast(stmt)?, cut).map(Node::AlterTable),
         NodeTag::T_CreateStmt => table::create(cast(stmt)?, cut),
         NodeTag::T_IndexStmt => index(cast(stmt)?, cut).map(Node::CreateIndex),
-        NodeTag::T_DropStmt => drop_of(cast(stmt)?).map(Node::Drop),
+        NodeTag::T_DropStmt => {
+            let stmt = cast::<pg_sys::DropStmt>(stmt)?;
+            match stmt.removeType {
+                ObjectType::OBJECT_TRIGGER
+                    if stmt.behavior != pg_sys::DropBehavior::DROP_CASCADE =>
+                {
+                    None
+                }
+                _ => drop_of(stmt).map(Node::Drop),
+            }
+        }
         NodeTag::T_RenameStmt => rename(cast(stmt)?),
         NodeTag::T_UpdateStmt => update(cast(stmt)?, cut).map(Node::Update),
         NodeTag::T_CommentStmt => comment::comment(cast(stmt)?).map(Node::Comment),

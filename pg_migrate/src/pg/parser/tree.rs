@@ -2,6 +2,10 @@
 //! Names are the identifiers themselves, without quotes; pieces of SQL are cut out of the script
 //! as written.
 
+mod object;
+
+pub use object::{Grant, Object, View};
+
 use std::ops::Range;
 
 /// One statement of a script.
@@ -35,6 +39,8 @@ pub enum Node {
     },
     Update(Update),
     Comment(Comment),
+    /// On something else than a table, with a recipe.
+    Object(Object),
     /// Makes one object of another kind that `DROP kind name` takes away again.
     Create {
         /// As in `DROP kind`: `materialized_view`, `type`, `function`, …

@@ -86,7 +86,10 @@ impl Planner<'_> {
                 _ => false,
             };
             if unknown {
-                blocking.push(format!("{} (it is not known how it uses the column)", one.what));
+                blocking.push(format!(
+                    "{} (it is not known how it uses the column)",
+                    one.what
+                ));
             }
         }
         let constraints = group.table.constraints.iter();
@@ -152,7 +155,10 @@ impl Planner<'_> {
             ));
             let old = qualified(&found.schema, &found.name);
             if let Some(comment) = &found.comment {
-                after.push(format!("COMMENT ON STATISTICS {old} IS {}", literal(comment)));
+                after.push(format!(
+                    "COMMENT ON STATISTICS {old} IS {}",
+                    literal(comment)
+                ));
             }
             if let Some(owner) = &found.owner {
                 after.push(format!("ALTER STATISTICS {old} OWNER TO {owner}"));

@@ -147,12 +147,9 @@ impl Planner<'_> {
     fn carry_index(&mut self, group: &Group, index: &Index, swap: &mut Swap) -> Result<()> {
         let (key, table) = (group.key, group.table);
         let name = self.free_name(&table.schema, &index.name, SHADOW)?;
-        let moved = self.facts.index_moved(
-            key,
-            &table.columns,
-            &index.definition,
-            &group.moves,
-        );
+        let moved = self
+            .facts
+            .index_moved(key, &table.columns, &index.definition, &group.moves);
         let body = moved.map_err(|fault| cannot(group, &format!("index {}", index.name), fault))?;
         swap.expressions |= has_expression(&body);
         let body = match &index.tablespace {
@@ -236,12 +233,9 @@ impl Planner<'_> {
         swap: &mut Swap,
     ) -> Result<()> {
         let (key, table) = (group.key, group.table);
-        let moved = self.facts.constraint_moved(
-            key,
-            &table.columns,
-            &constraint.definition,
-            &group.moves,
-        );
+        let moved =
+            self.facts
+                .constraint_moved(key, &table.columns, &constraint.definition, &group.moves);
         let what = format!("constraint {}", constraint.name);
         let definition = moved.map_err(|fault| cannot(group, &what, fault))?;
         let name = self.free_constraint_name(key, &constraint.name)?;
@@ -391,6 +385,8 @@ mod tests {
     #[test]
     fn an_expression_is_seen() {
         assert!(has_expression("USING btree (lower(body))"));
-        assert!(!has_expression("USING btree (body, \"a(\") WITH (fillfactor='70')"));
+        assert!(!has_expression(
+            "USING btree (body, \"a(\") WITH (fillfactor='70')"
+        ));
     }
 }

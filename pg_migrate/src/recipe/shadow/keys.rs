@@ -87,6 +87,10 @@ impl Planner<'_> {
     /// earlier operation of this migration makes.
     pub fn keys_over(&mut self, group: &Group) -> Result<Vec<(ForeignKey, ForeignKey)>> {
         let mut keys = self.facts.foreign_keys(group.key)?;
+        keys.retain(|key| {
+            let at = (key.table.clone(), key.name.clone());
+            !self.dropped_keys.contains(&at)
+        });
         keys.extend(
             self.twins
                 .iter()
@@ -142,7 +146,9 @@ impl Planner<'_> {
         if sets_default && image.columns != key.columns {
             return Err(refused(
                 group,
-                &[format!("{what} (it sets a default that the new column has only afterwards)")],
+                &[format!(
+                    "{what} (it sets a default that the new column has only afterwards)"
+                )],
             ));
         }
         let types = |planner: &mut Self, table: &str, columns: &[String]| -> Result<Vec<String>> {
@@ -164,8 +170,15 @@ impl Planner<'_> {
                 return fault;
             }
             Fault {
-                detail: Some(format!("{what} would go from ({}) to ({}): {}.", from.join(", "), to.join(", "), fault.message)),
-                hint: Some("Drop the foreign key first, change both sides, and add it again.".into()),
+                detail: Some(format!(
+                    "{what} would go from ({}) to ({}): {}.",
+                    from.join(", "),
+                    to.join(", "),
+                    fault.message
+                )),
+                hint: Some(
+                    "Drop the foreign key first, change both sides, and add it again.".into(),
+                ),
                 ..refused(group, &[what.clone()])
             }
         })
