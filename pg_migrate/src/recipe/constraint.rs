@@ -12,7 +12,7 @@ use crate::recipe::plan::{Planner, concurrent, ddl, unlocked, validate};
 use crate::recipe::quote::{ident, idents, qualified};
 use crate::recipe::step::{Kind, Lock, Phase};
 use crate::recipe::table::{constraint_clause, deferral};
-use index_of::index_of;
+pub use index_of::index_of;
 
 /// The operation that makes a constraint as it is now.
 pub fn clause_of(key: &str, constraint: &facts::Constraint) -> CreateConstraint {
