@@ -1,6 +1,6 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, mirror, relation};
+use super::{attached, bounds, mirror, relation};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -8,7 +8,8 @@ use crate::pg::analyze;
 use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg};
 use crate::recipe::facts::{
-    Attached, Column, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition, Table,
+    Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
+    Table,
 };
 use crate::recipe::touch_trigger;
 use serde::Deserialize;
@@ -55,6 +56,24 @@ impl Facts for Live {
             }
         }
         Ok(found)
+    }
+
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>> {
+        bounds::condition(table, siblings, name, bounds)
+    }
+
+    fn condition_of(&self, partition: &str) -> Result<Option<String>> {
+        bounds::of_partition(partition)
+    }
+
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>> {
+        bounds::columns(table, condition)
     }
 
     fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {

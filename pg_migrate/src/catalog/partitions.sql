@@ -13,6 +13,7 @@ SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.reln
         FROM pg_catalog.pg_class pc JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
         WHERE pc.oid = tree.parent) AS parent,
        c.relkind AS kind,
+       coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), '') AS bounds,
        coalesce((
            SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attnum)
            FROM pg_catalog.pg_partitioned_table p

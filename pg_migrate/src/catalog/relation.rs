@@ -158,14 +158,32 @@ pub fn index_state(name: &str) -> Result<IndexState> {
     )
 }
 
-/// Whether the table is a partition of `parent` and not on its way out.
-pub fn is_partition(table: &str, parent: &str) -> Result<bool> {
-    flag(
-        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
+/// How a table hangs on a partitioned one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attachment {
+    None,
+    /// The first half of DETACH CONCURRENTLY is done.
+    Leaving,
+    Whole,
+}
+
+pub fn attachment(table: &str, parent: &str) -> Result<Attachment> {
+    #[derive(Deserialize)]
+    struct Row {
+        leaving: bool,
+    }
+    let row: Option<Row> = spi::first(
+        "SELECT h.inhdetachpending AS leaving FROM pg_catalog.pg_inherits h \
+         JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
          WHERE h.inhrelid = pg_catalog.to_regclass($1) AND h.inhparent = pg_catalog.to_regclass($2) \
-           AND c.relispartition AND NOT h.inhdetachpending) AS value",
+           AND c.relispartition",
         &[Arg::Text(table), Arg::Text(parent)],
-    )
+    )?;
+    Ok(match row {
+        None => Attachment::None,
+        Some(row) if row.leaving => Attachment::Leaving,
+        Some(_) => Attachment::Whole,
+    })
 }
 
 /// Whether an index of the table is attached to that index of its parent.

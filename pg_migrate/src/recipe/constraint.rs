@@ -17,7 +17,7 @@ use crate::recipe::quote::{ident, idents, qualified};
 use crate::recipe::shadow::translated;
 use crate::recipe::step::{Kind, Lock, Phase};
 use crate::recipe::table::{check_text, constraint_clause};
-use index_of::index_of;
+pub use index_of::index_of;
 use picture::pictured_key;
 pub use picture::{mentioned, pictured};
 

@@ -124,12 +124,23 @@ pub struct Partition {
     pub parent: Option<String>,
     /// `pg_class.relkind`: `r`, `p` or `f`.
     pub kind: String,
+    /// As in SQL (`FOR VALUES …`, `DEFAULT`); of the root, nothing.
+    pub bounds: String,
     /// Of a partitioned one: the columns of its key.
     pub columns: Vec<String>,
     /// Of a partitioned one: an expression is in its key.
     pub expressions: bool,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
+}
+
+/// What the bounds of a partition demand of its rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    pub text: String,
+    /// A CHECK that says the same proves it to ATTACH. Not of hash partitions by values that have a
+    /// collation, which a CHECK applies and the bounds do not.
+    pub provable: bool,
 }
 
 /// One column of an index.
@@ -300,6 +311,19 @@ pub trait Facts: ObjectFacts {
     /// A partitioned table and everything under it: parents before their partitions. Partitions that
     /// are being detached are not listed.
     fn partitions(&self, table: &str) -> Result<Vec<Partition>>;
+    /// What the bounds demand of the rows of a partition called `name`, beside `siblings`; `None`: any
+    /// row fits. Errors: what PostgreSQL says of the bounds.
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>>;
+    /// What a table's rows fulfil because it is a partition; `None`: it is none.
+    fn condition_of(&self, partition: &str) -> Result<Option<String>>;
+    /// The columns that a condition over the table's rows mentions.
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>>;
     /// How an index over the table would be stored. `columns`: those the table has or will have.
     fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
     /// The schema in which an unqualified new object lands, and the bare name.

@@ -3,6 +3,9 @@
 //! steps of its own, bottom up. What only shows while the migration runs is a `Task`, kept with a
 //! step and asked again at its turn.
 
+mod attach;
+mod detach;
+mod fit;
 mod foreign_key;
 mod index;
 mod unique;

@@ -192,6 +192,9 @@ impl Planner<'_> {
             Operation::DropNotNull(op) => self.drop_not_null(op),
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
+            Operation::AttachPartition(op) => self.attach_partition(op),
+            Operation::CreatePartition(op) => self.create_partition(op),
+            Operation::DetachPartition(op) => self.detach_partition(op),
             Operation::Restore(op) => self.restore(op),
             other => self.object(other),
         }

@@ -116,14 +116,15 @@ fn the_plan_knows_which_changes_move_no_file() {
             filled(&mut client, old, value, class);
             let statement = format!("ALTER TABLE t ALTER COLUMN c TYPE {new}");
             let moved = moves_files(&mut client, &statement);
-            let plan = format!(
-                "SELECT string_agg(sql, E'\\n') FROM migrate.plan($s${statement}$s$)"
-            );
+            let plan =
+                format!("SELECT string_agg(sql, E'\\n') FROM migrate.plan($s${statement}$s$)");
             let plan: String = client.query_one(&plan, &[]).unwrap().get(0);
             if plan.contains("_pgm_new") == moved {
                 in_place += i32::from(!moved);
             } else {
-                wrong.push(format!("{zone}: {old} to {new}: moved {moved}, planned {plan}"));
+                wrong.push(format!(
+                    "{zone}: {old} to {new}: moved {moved}, planned {plan}"
+                ));
             }
         }
     }
@@ -227,14 +228,20 @@ fn what_would_be_checked_again_is_validated_afterwards() {
         );
         let plain = database(
             &setup
-                .replace("code varchar(10) PRIMARY KEY", &match change {
-                    c if c.contains("uses") => "code varchar(10) PRIMARY KEY".to_owned(),
-                    c => format!("code {} PRIMARY KEY", c.rsplit(' ').next().unwrap()),
-                })
-                .replace("code varchar(10) CONSTRAINT", match change {
-                    c if c.contains("uses") => "code text CONSTRAINT",
-                    _ => "code varchar(10) CONSTRAINT",
-                }),
+                .replace(
+                    "code varchar(10) PRIMARY KEY",
+                    &match change {
+                        c if c.contains("uses") => "code varchar(10) PRIMARY KEY".to_owned(),
+                        c => format!("code {} PRIMARY KEY", c.rsplit(' ').next().unwrap()),
+                    },
+                )
+                .replace(
+                    "code varchar(10) CONSTRAINT",
+                    match change {
+                        c if c.contains("uses") => "code text CONSTRAINT",
+                        _ => "code varchar(10) CONSTRAINT",
+                    },
+                ),
         );
         same(&schema(&plain), &schema(&db));
         db.run("CALL migrate.downgrade('base')");
@@ -266,7 +273,11 @@ fn an_empty_table_changes_at_once_with_what_hangs_on_it() {
          CREATE POLICY p ON t USING (id > 0)",
     );
     let before = schema(&db);
-    db.run(&document("1", "", "ALTER TABLE t ALTER COLUMN id TYPE bigint"));
+    db.run(&document(
+        "1",
+        "",
+        "ALTER TABLE t ALTER COLUMN id TYPE bigint",
+    ));
     let state: String = db.one("SELECT state FROM migrate.status WHERE revision = '1'");
     assert_eq!(state, "applied");
     db.run("CALL migrate.downgrade('base')");
