@@ -6,7 +6,10 @@ mod index;
 mod object;
 mod table;
 
-pub use column::{AddColumn, AlterColumn, ColumnOf, DropColumn, RenameColumn};
+pub use column::{
+    AddColumn, AlterColumn, ColumnOf, DropColumn, MergeColumns, MergedColumn, RenameColumn,
+    UnmergeColumns,
+};
 pub use index::{
     AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex, IndexColumn,
 };
@@ -50,6 +53,10 @@ pub enum Operation {
     TouchColumn(ColumnOf),
     /// Ours: the inverse of `touch_column`.
     UntouchColumn(ColumnOf),
+    /// Ours: several columns become one.
+    MergeColumns(MergeColumns),
+    /// Ours: the inverse of `merge_columns`.
+    UnmergeColumns(UnmergeColumns),
     // Ours: objects other than tables.
     AddEnumValue(AddEnumValue),
     RenameEnumValue(RenameEnumValue),
@@ -107,6 +114,8 @@ impl Operation {
             Operation::Grant(_) => "grant",
             Operation::Revoke(_) => "revoke",
             Operation::Reindex(_) => "reindex",
+            Operation::MergeColumns(_) => "merge_columns",
+            Operation::UnmergeColumns(_) => "unmerge_columns",
             Operation::Restore(_) => "restore",
         }
     }

@@ -139,6 +139,8 @@ impl Planner<'_> {
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
             Operation::Restore(op) => self.restore(op),
+            Operation::MergeColumns(op) => self.merge_columns(op),
+            Operation::UnmergeColumns(op) => self.unmerge_columns(op),
             other => self.object(other),
         }
     }
@@ -295,6 +297,12 @@ impl Planner<'_> {
             Some(near) => fault.hint(format!("Did you mean \"{near}\"?")),
             None => fault,
         })
+    }
+
+    /// Whether the table has columns of which nothing but the name is known: they come back.
+    pub fn half_known(&self, key: &str) -> bool {
+        let table = self.tables.get(key);
+        table.is_some_and(|table| table.columns.iter().any(|c| c.data_type.is_empty()))
     }
 
     /// Changes the overlay's picture of a table.
