@@ -226,7 +226,7 @@ fn what_the_new_side_cannot_tell_is_not_lost() {
     ];
     assert_eq!(db.rows(names), expected);
     db.run("CALL migrate.contract('1')");
-    db.run("UPDATE people SET name = 'Bob Ray' WHERE id = 1; INSERT INTO people (id, name) VALUES (-1, 'New One')");
+    db.run("UPDATE people SET name = 'Bob Ray Joe' WHERE id = 1; INSERT INTO people (id, name) VALUES (-1, 'New One')");
     db.run("CALL migrate.downgrade('base')");
     assert_eq!(
         db.rows("SELECT first, last FROM people WHERE id < 4 ORDER BY id"),
