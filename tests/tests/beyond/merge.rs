@@ -237,6 +237,14 @@ fn what_the_new_side_cannot_tell_is_not_lost() {
             ["Anna Maria", "Lee-Ray"]
         ]
     );
+    // What is set aside is what the application wrote.
+    let hidden: String = db.one(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'people'::regclass AND attname LIKE '\\_pgm\\_aside%name'",
+    );
+    assert_eq!(
+        db.one::<String>(&format!("SELECT {hidden} FROM people WHERE id = 1")),
+        "Bob Ray Joe"
+    );
 }
 
 #[test]
