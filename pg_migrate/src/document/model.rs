@@ -7,7 +7,10 @@ mod object;
 mod partition;
 mod table;
 
-pub use column::{AddColumn, AlterColumn, ColumnOf, DropColumn, RenameColumn};
+pub use column::{
+    AddColumn, AlterColumn, ColumnOf, DropColumn, MergeColumns, MergedColumn, RenameColumn,
+    UnmergeColumns,
+};
 pub use index::{
     AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex,
     DropMulticolumnConstraint, IndexColumn, RenameConstraint, Values,
@@ -56,6 +59,10 @@ pub enum Operation {
     TouchColumn(ColumnOf),
     /// Ours: the inverse of `touch_column`.
     UntouchColumn(ColumnOf),
+    /// Ours: several columns become one.
+    MergeColumns(MergeColumns),
+    /// Ours: the inverse of `merge_columns`.
+    UnmergeColumns(UnmergeColumns),
     // Ours: objects other than tables.
     AddEnumValue(AddEnumValue),
     RenameEnumValue(RenameEnumValue),
@@ -123,6 +130,8 @@ impl Operation {
             Operation::AttachPartition(_) => "attach_partition",
             Operation::CreatePartition(_) => "create_partition",
             Operation::DetachPartition(_) => "detach_partition",
+            Operation::MergeColumns(_) => "merge_columns",
+            Operation::UnmergeColumns(_) => "unmerge_columns",
             Operation::Restore(_) => "restore",
         }
     }

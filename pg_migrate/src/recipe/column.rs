@@ -2,6 +2,7 @@
 
 mod add;
 mod drop;
+mod merge;
 mod not_null;
 
 use crate::document::model::{ColumnOf, Operation};

@@ -196,6 +196,8 @@ impl Planner<'_> {
             Operation::CreatePartition(op) => self.create_partition(op),
             Operation::DetachPartition(op) => self.detach_partition(op),
             Operation::Restore(op) => self.restore(op),
+            Operation::MergeColumns(op) => self.merge_columns(op),
+            Operation::UnmergeColumns(op) => self.unmerge_columns(op),
             other => self.object(other),
         }
     }
@@ -370,6 +372,12 @@ impl Planner<'_> {
             Some(near) => fault.hint(format!("Did you mean \"{near}\"?")),
             None => fault,
         })
+    }
+
+    /// Whether the table has columns of which nothing but the name is known: they come back.
+    pub fn half_known(&self, key: &str) -> bool {
+        let table = self.tables.get(key);
+        table.is_some_and(|table| table.columns.iter().any(|c| c.data_type.is_empty()))
     }
 
     /// Changes the overlay's picture of a table.

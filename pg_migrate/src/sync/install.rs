@@ -1,5 +1,9 @@
 //! Putting the sync trigger on a table, taking it off, and telling it that its backfill is done.
 
+mod several;
+
+pub use several::install_several;
+
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::{self, Compiled};
 use crate::pg::{analyze, error, identity, relation_column, spi, subtransaction, trigger};

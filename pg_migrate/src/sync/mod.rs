@@ -28,5 +28,5 @@ mod touch;
 mod version;
 
 pub use filling::filling;
-pub use install::{drop_trigger, finished, install};
+pub use install::{drop_trigger, finished, install, install_several};
 pub use settings::register_settings;

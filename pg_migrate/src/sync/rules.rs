@@ -19,6 +19,9 @@ pub enum Policy {
     Raise,
     /// One-way only: the new column is never null, whoever writes it.
     Fill,
+    /// Several old columns come back: a backfill of theirs is taken as given, and the new column is
+    /// right as it is.
+    Back,
 }
 
 impl Policy {
@@ -27,6 +30,7 @@ impl Policy {
             "new" => Some(Policy::New),
             "raise" => Some(Policy::Raise),
             "fill" => Some(Policy::Fill),
+            "back" => Some(Policy::Back),
             _ => None,
         }
     }

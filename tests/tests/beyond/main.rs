@@ -1,6 +1,7 @@
 //! Operations beyond pgroll's format: every one up, back before contract, up, contract, back, up.
 
 mod counted;
+mod merge;
 mod objects;
 mod views;
 

@@ -349,3 +349,43 @@ fn reindex_runs_beside_the_application() {
         "{error}"
     );
 }
+
+#[test]
+fn what_an_interrupted_reindex_left_is_dropped() {
+    let db = database(
+        "CREATE TABLE t (id int PRIMARY KEY, n int); CREATE INDEX t_n ON t (n);
+         INSERT INTO t SELECT g, g FROM generate_series(1, 1000) g",
+    );
+    let node = "SELECT relfilenode::int8 FROM pg_class WHERE oid = 't_n'::regclass";
+    let before: i64 = db.one(node);
+    // Somebody else's leftover, from before.
+    db.run("CREATE INDEX t_n_ccnew ON t (n); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_n_ccnew'::regclass");
+    apply(&db, &script("REINDEX INDEX t_n"));
+    let mut writer = db.connect();
+    writer
+        .batch_execute("BEGIN; INSERT INTO t VALUES (5000, 1)")
+        .unwrap();
+    std::thread::scope(|scope| {
+        let driver = scope.spawn(|| db.connect().batch_execute("CALL migrate.upgrade()"));
+        let worker = "SELECT count(*) FROM pg_stat_activity a WHERE query LIKE 'REINDEX INDEX%' AND wait_event_type = 'Lock'
+                       AND EXISTS (SELECT 1 FROM pg_class WHERE relname = 't_n_ccnew1')";
+        for _ in 0..200 {
+            if db.one::<i64>(worker) > 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'REINDEX INDEX%' AND pid <> pg_backend_pid()");
+        assert!(driver.join().unwrap().is_err());
+    });
+    writer.batch_execute("ROLLBACK").unwrap();
+    let left = "SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class WHERE relname LIKE 't_n_cc%'";
+    assert_eq!(db.one::<String>(left), "t_n_ccnew t_n_ccnew1");
+    db.run("CALL migrate.upgrade()");
+    assert_ne!(db.one::<i64>(node), before);
+    assert_eq!(
+        db.one::<String>(left),
+        "t_n_ccnew",
+        "ours is dropped, the other one is not ours"
+    );
+}

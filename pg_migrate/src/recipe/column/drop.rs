@@ -147,6 +147,11 @@ impl Planner<'_> {
         }
         self.touch(&key, &op.column);
         self.leaves(&key, Some(&op.column));
+        // What is over several columns leaves once.
+        self.change(&key, |table| {
+            table.indexes.retain(|index| !indexes.contains(index));
+            table.constraints.retain(|c| !constraints.contains(c));
+        });
         Ok(())
     }
 
@@ -218,6 +223,20 @@ impl Planner<'_> {
                 &format!("{name} IS NULL"),
             ));
         }
+        self.restore_operations(op)?;
+        if op.fill.is_some() {
+            self.push(ddl(
+                Phase::Contract,
+                &key,
+                Lock::AccessExclusive,
+                drop_sync_trigger(&key, "", column),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Indexes, constraints and the like that left with the column.
+    pub fn restore_operations(&mut self, op: &Restore) -> Result<()> {
         for operation in &op.operations {
             match operation {
                 Operation::CreateIndex(index) => self.create_index(index)?,
@@ -233,14 +252,6 @@ impl Planner<'_> {
                     )));
                 }
             }
-        }
-        if op.fill.is_some() {
-            self.push(ddl(
-                Phase::Contract,
-                &key,
-                Lock::AccessExclusive,
-                drop_sync_trigger(&key, "", column),
-            ));
         }
         Ok(())
     }
