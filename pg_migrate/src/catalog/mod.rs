@@ -8,6 +8,7 @@ mod locks;
 mod mirror;
 mod object;
 mod relation;
+mod remake;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};

@@ -26,7 +26,8 @@ fn plain(statements: &str) -> super::Schema {
 /// The keys still hold: what nobody has is refused, and what they do on delete and update is done.
 fn enforced(db: &Db) {
     assert_eq!(
-        db.error("INSERT INTO cars (id, owner) VALUES (9001, 9001)").sqlstate,
+        db.error("INSERT INTO cars (id, owner) VALUES (9001, 9001)")
+            .sqlstate,
         "23503"
     );
     assert_eq!(
@@ -155,8 +156,14 @@ fn composite_keys() {
             &without_positions(schema(&db)),
         );
         for (statement, sqlstate) in [
-            ("INSERT INTO uses (id, number, maker, old_maker) VALUES (900, 1, 5, NULL)", "23503"),
-            ("INSERT INTO uses (id, number, maker, old_maker) VALUES (900, NULL, 5, NULL)", "23503"),
+            (
+                "INSERT INTO uses (id, number, maker, old_maker) VALUES (900, 1, 5, NULL)",
+                "23503",
+            ),
+            (
+                "INSERT INTO uses (id, number, maker, old_maker) VALUES (900, NULL, 5, NULL)",
+                "23503",
+            ),
             ("UPDATE uses SET old_maker = 77 WHERE id = 3", "23503"),
         ] {
             assert_eq!(db.error(statement).sqlstate, sqlstate, "{statement}");

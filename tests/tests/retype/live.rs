@@ -158,7 +158,8 @@ impl Writer {
                     return Ok(());
                 };
                 let mut transaction = self.client.transaction()?;
-                let changed = "UPDATE orders SET user_id = ($2::bigint)::int WHERE id = ($1::bigint)::int";
+                let changed =
+                    "UPDATE orders SET user_id = ($2::bigint)::int WHERE id = ($1::bigint)::int";
                 transaction.execute(changed, &[&order, &user])?;
                 transaction.query("SELECT name FROM named WHERE id = $1::bigint", &[&user])?;
                 transaction.commit()?;
@@ -243,14 +244,19 @@ fn keys_grow_while_applications_write() {
     stop.store(true, Ordering::SeqCst);
     agrees(&db, writers);
     let hold = locks.longest_hold.map(|hold| hold.held).unwrap_or_default();
-    assert!(hold < Duration::from_secs(5), "a strong lock was held for {hold:?}");
+    assert!(
+        hold < Duration::from_secs(5),
+        "a strong lock was held for {hold:?}"
+    );
     let strip = |rows| -> Vec<Vec<String>> {
         let rows: Vec<Vec<String>> = without_positions(rows);
         rows.into_iter()
             .filter(|row| !row[0].starts_with("value of"))
             .collect()
     };
-    let plain = database(&format!("{SETUP}; DROP VIEW named; {CHANGE}; CREATE VIEW named AS SELECT id, name FROM users"));
+    let plain = database(&format!(
+        "{SETUP}; DROP VIEW named; {CHANGE}; CREATE VIEW named AS SELECT id, name FROM users"
+    ));
     same(&strip(schema(&plain)), &strip(schema(&db)));
     // Larger than the old type could hold.
     db.run("INSERT INTO users (id, writer, name) VALUES (5000000000, 99, 'large'); INSERT INTO orders (user_id) VALUES (5000000000); DELETE FROM users WHERE id = 5000000000");

@@ -116,14 +116,15 @@ fn the_plan_knows_which_changes_move_no_file() {
             filled(&mut client, old, value, class);
             let statement = format!("ALTER TABLE t ALTER COLUMN c TYPE {new}");
             let moved = moves_files(&mut client, &statement);
-            let plan = format!(
-                "SELECT string_agg(sql, E'\\n') FROM migrate.plan($s${statement}$s$)"
-            );
+            let plan =
+                format!("SELECT string_agg(sql, E'\\n') FROM migrate.plan($s${statement}$s$)");
             let plan: String = client.query_one(&plan, &[]).unwrap().get(0);
             if plan.contains("_pgm_new") == moved {
                 in_place += i32::from(!moved);
             } else {
-                wrong.push(format!("{zone}: {old} to {new}: moved {moved}, planned {plan}"));
+                wrong.push(format!(
+                    "{zone}: {old} to {new}: moved {moved}, planned {plan}"
+                ));
             }
         }
     }
@@ -135,16 +136,17 @@ fn the_plan_knows_which_changes_move_no_file() {
 fn a_change_in_place_moves_no_file() {
     let db = types();
     let mut client = db.connect();
-    for (number, (old, new, value)) in [
-        ("varchar(50)", "text", "'a'"),
-        ("timestamp", "timestamptz", "now()"),
-        ("checked_int", "int", "1"),
+    for (number, (old, new, value, class)) in [
+        ("varchar(50)", "text", "'a'", ""),
+        // Their operator classes differ: an index would be built anew.
+        ("timestamp", "timestamptz", "now()", "none"),
+        ("plain_int", "int", "1", ""),
     ]
     .into_iter()
     .enumerate()
     {
         run(&mut client, "SET TimeZone TO 'UTC'");
-        filled(&mut client, old, value, "");
+        filled(&mut client, old, value, class);
         let before: String = db.one(FILES);
         let revision = number.to_string();
         let statement = format!("ALTER TABLE t ALTER COLUMN c TYPE {new}");
@@ -227,14 +229,20 @@ fn what_would_be_checked_again_is_validated_afterwards() {
         );
         let plain = database(
             &setup
-                .replace("code varchar(10) PRIMARY KEY", &match change {
-                    c if c.contains("uses") => "code varchar(10) PRIMARY KEY".to_owned(),
-                    c => format!("code {} PRIMARY KEY", c.rsplit(' ').next().unwrap()),
-                })
-                .replace("code varchar(10) CONSTRAINT", match change {
-                    c if c.contains("uses") => "code text CONSTRAINT",
-                    _ => "code varchar(10) CONSTRAINT",
-                }),
+                .replace(
+                    "code varchar(10) PRIMARY KEY",
+                    &match change {
+                        c if c.contains("uses") => "code varchar(10) PRIMARY KEY".to_owned(),
+                        c => format!("code {} PRIMARY KEY", c.rsplit(' ').next().unwrap()),
+                    },
+                )
+                .replace(
+                    "code varchar(10) CONSTRAINT",
+                    match change {
+                        c if c.contains("uses") => "code text CONSTRAINT",
+                        _ => "code varchar(10) CONSTRAINT",
+                    },
+                ),
         );
         same(&schema(&plain), &schema(&db));
         db.run("CALL migrate.downgrade('base')");
@@ -266,7 +274,11 @@ fn an_empty_table_changes_at_once_with_what_hangs_on_it() {
          CREATE POLICY p ON t USING (id > 0)",
     );
     let before = schema(&db);
-    db.run(&document("1", "", "ALTER TABLE t ALTER COLUMN id TYPE bigint"));
+    db.run(&document(
+        "1",
+        "",
+        "ALTER TABLE t ALTER COLUMN id TYPE bigint",
+    ));
     let state: String = db.one("SELECT state FROM migrate.status WHERE revision = '1'");
     assert_eq!(state, "applied");
     db.run("CALL migrate.downgrade('base')");

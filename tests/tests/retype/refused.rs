@@ -9,29 +9,104 @@ const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, c int NOT NULL DEFAULT 
 fn obstacles_are_named() {
     let change = "ALTER TABLE t ALTER COLUMN c TYPE bigint";
     for (setup, change, named) in [
-        ("CREATE MATERIALIZED VIEW m AS SELECT c FROM t", change, "materialized view public.m"),
-        ("CREATE VIEW v AS SELECT c FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM v", change, "materialized view public.m"),
-        ("ALTER TABLE t ADD g int GENERATED ALWAYS AS (c * 2) STORED", change, "generated column"),
-        ("CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM v; END", change, "function public.f()"),
-        ("CREATE VIEW v AS SELECT c FROM t; CREATE TABLE rows_of (r v)", change, "column r of table public.rows_of"),
-        ("CREATE EXTENSION btree_gist; ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING gist (c WITH =, d WITH =)", change, "exclusion constraint x"),
-        ("CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION of_row(v) RETURNS int LANGUAGE sql AS 'SELECT 1'", change, "function public.of_row(public.v)"),
-        ("CREATE TABLE r (a int DEFAULT 1 REFERENCES t ON DELETE SET DEFAULT); INSERT INTO r VALUES (2)", "ALTER TABLE r ALTER a TYPE bigint", "r_a_fkey"),
-        ("CREATE TABLE r (a int REFERENCES t)", "ALTER TABLE t ALTER id TYPE text", "r_a_fkey"),
-        ("CREATE INDEX i ON t (c int4_ops)", "ALTER TABLE t ALTER c TYPE text", ""),
-        ("CREATE TABLE s (id int GENERATED ALWAYS AS IDENTITY, n int); INSERT INTO s (n) VALUES (1)", "ALTER TABLE s ALTER id TYPE numeric", "identity"),
-        ("CREATE TABLE s (id int GENERATED ALWAYS AS IDENTITY, n int); INSERT INTO s (n) VALUES (1); CREATE TABLE u (n int DEFAULT nextval('s_id_seq'))", "ALTER TABLE s ALTER id TYPE bigint", "sequence public.s_id_seq"),
-        ("ALTER TABLE t ADD CHECK (c & 1 < 2)", "ALTER TABLE t ALTER c TYPE text", "constraint t_c_check"),
-        ("CREATE TABLE p (k int, v int) PARTITION BY RANGE (k); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); INSERT INTO p VALUES (1, 1)", "ALTER TABLE p ALTER k TYPE bigint", "partition key"),
-        ("CREATE TYPE row_type AS (a int, b int); CREATE TABLE typed OF row_type; INSERT INTO typed VALUES (1, 1)", "ALTER TABLE typed ALTER a TYPE bigint", "type row_type"),
-        ("CREATE TABLE parent (a int); CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (1)", "ALTER TABLE child ALTER a TYPE bigint", "parent"),
+        (
+            "CREATE MATERIALIZED VIEW m AS SELECT c FROM t",
+            change,
+            "materialized view public.m",
+        ),
+        (
+            "CREATE VIEW v AS SELECT c FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM v",
+            change,
+            "materialized view public.m",
+        ),
+        (
+            "ALTER TABLE t ADD g int GENERATED ALWAYS AS (c * 2) STORED",
+            change,
+            "generated column",
+        ),
+        (
+            "CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM v; END",
+            change,
+            "function public.f()",
+        ),
+        (
+            "CREATE VIEW v AS SELECT c FROM t; CREATE TABLE rows_of (r v)",
+            change,
+            "table public.rows_of",
+        ),
+        (
+            "CREATE EXTENSION btree_gist; ALTER TABLE t ADD CONSTRAINT x EXCLUDE USING gist (c WITH =, d WITH =)",
+            change,
+            "exclusion constraint x",
+        ),
+        (
+            "CREATE VIEW v AS SELECT c FROM t; CREATE FUNCTION of_row(v) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            change,
+            "function public.of_row(public.v)",
+        ),
+        (
+            "CREATE TABLE r (a int DEFAULT 1 REFERENCES t ON DELETE SET DEFAULT); INSERT INTO r VALUES (2)",
+            "ALTER TABLE r ALTER a TYPE bigint",
+            "r_a_fkey",
+        ),
+        (
+            "CREATE TABLE r (a int REFERENCES t)",
+            "ALTER TABLE t ALTER id TYPE text",
+            "r_a_fkey",
+        ),
+        (
+            "CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'; CREATE VIEW v AS SELECT id, twice(c) AS d FROM t; CREATE VIEW w AS SELECT * FROM v",
+            change,
+            "view public.v (function public.twice(bigint) does not exist)",
+        ),
+        (
+            "CREATE FUNCTION twice(int) RETURNS bool LANGUAGE sql AS 'SELECT $1 > 2'; CREATE POLICY big ON t USING (twice(c))",
+            change,
+            "policy big on table public.t (function public.twice(bigint) does not exist)",
+        ),
+        (
+            "CREATE FUNCTION c_of() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT c FROM t; END",
+            "ALTER TABLE t ALTER c TYPE text",
+            "function public.c_of()",
+        ),
+        (
+            "CREATE INDEX i ON t (c int4_ops)",
+            "ALTER TABLE t ALTER c TYPE text",
+            "index i",
+        ),
+        (
+            "CREATE TABLE s (id int GENERATED ALWAYS AS IDENTITY, n int); INSERT INTO s (n) VALUES (1)",
+            "ALTER TABLE s ALTER id TYPE numeric",
+            "identity",
+        ),
+        (
+            "CREATE TABLE s (id int GENERATED ALWAYS AS IDENTITY, n int); INSERT INTO s (n) VALUES (1); CREATE TABLE u (n int DEFAULT nextval('s_id_seq'))",
+            "ALTER TABLE s ALTER id TYPE bigint",
+            "sequence public.s_id_seq",
+        ),
+        (
+            "ALTER TABLE t ADD CHECK (c & 1 < 2)",
+            "ALTER TABLE t ALTER c TYPE text",
+            "constraint t_c_check",
+        ),
+        (
+            "CREATE TABLE p (k int, v int) PARTITION BY RANGE (k); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9); INSERT INTO p VALUES (1, 1)",
+            "ALTER TABLE p ALTER k TYPE bigint",
+            "partition key",
+        ),
+        (
+            "CREATE TYPE row_type AS (a int, b int); CREATE TABLE typed OF row_type; INSERT INTO typed VALUES (1, 1)",
+            "ALTER TABLE typed ALTER a TYPE bigint",
+            "type row_type",
+        ),
+        (
+            "CREATE TABLE parent (a int); CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (1)",
+            "ALTER TABLE child ALTER a TYPE bigint",
+            "parent",
+        ),
     ] {
         let db = database(&format!("{TABLE}{setup}"));
         let before = schema(&db);
-        if named.is_empty() {
-            migrate(&db, "1", change);
-            continue;
-        }
         let failure = refused(&db, change);
         assert_eq!(failure.sqlstate, "0A000", "{setup}: {failure}");
         assert!(
@@ -45,7 +120,9 @@ fn obstacles_are_named() {
 
 #[test]
 fn an_inheritance_parent_is_refused() {
-    let db = database("CREATE TABLE parent (a int); CREATE TABLE child () INHERITS (parent); INSERT INTO parent VALUES (1)");
+    let db = database(
+        "CREATE TABLE parent (a int); CREATE TABLE child () INHERITS (parent); INSERT INTO parent VALUES (1)",
+    );
     let failure = refused(&db, "ALTER TABLE parent ALTER a TYPE bigint");
     assert_eq!(failure.sqlstate, "0A000", "{failure}");
     assert!(failure.message.contains("inherit"), "{failure}");
@@ -80,7 +157,11 @@ fn what_two_migrations_would_both_carry_is_refused() {
     ));
     super::apply(&db, "1", "ALTER TABLE t ALTER c TYPE bigint");
     db.run("CALL migrate.upgrade()");
-    let failure = db.error(&super::document("2", "1", "ALTER TABLE t ALTER d TYPE bigint"));
+    let failure = db.error(&super::document(
+        "2",
+        "1",
+        "ALTER TABLE t ALTER d TYPE bigint",
+    ));
     assert_eq!(failure.sqlstate, "0A000", "{failure}");
     assert!(failure.detail.contains("both_of"), "{failure}");
     assert!(failure.hint.contains("in one migration"), "{failure}");
@@ -93,7 +174,10 @@ fn values_that_do_not_fit_on_the_way_back_are_kept_and_named() {
     db.run("UPDATE t SET c = 3000000000 WHERE id = 7");
     let before: i64 = db.one("SELECT sum(c)::bigint FROM t");
     let failure = db.error("CALL migrate.downgrade('base')");
-    assert!(failure.message.contains("row") || failure.detail.contains("row"), "{failure}");
+    assert!(
+        failure.message.contains("row") || failure.detail.contains("row"),
+        "{failure}"
+    );
     assert_eq!(db.one::<i64>("SELECT sum(c)::bigint FROM t"), before);
     assert_eq!(db.one::<i64>("SELECT count(*) FROM migrate.quarantine"), 1);
     // Made to fit, it goes on.
