@@ -262,7 +262,7 @@ WITH now AS (
     SELECT a.what, coalesce(a.mark, a.what) AS mark, regexp_replace(coalesce(a.mark, a.what), ' [0-9a-f]{32}$', '') AS bare
     FROM migrate.attached(to_regclass($1), ARRAY(
         SELECT attnum::int8 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY ($2) AND NOT attisdropped)) a
-    WHERE coalesce(a.detail ->> 'kind', '') <> 'f'
+    WHERE coalesce(a.detail ->> 'kind', '') <> 'f' AND (a.kind <> 'default' OR a.obstacle IS NOT NULL)
 )
 SELECT what FROM now WHERE mark <> ALL ($3) AND bare <> ALL ($3)
 UNION

@@ -72,7 +72,9 @@ fn known(group: &Group) -> Vec<String> {
     let keys = |one: &&Attached| one.detail.get("kind").is_none_or(|kind| kind != "f");
     let mut marks: Vec<String> = Vec::new();
     for one in group.attached.iter().filter(keys) {
-        let Some(mark) = &one.mark else { continue };
+        let Some(mark) = one.mark.as_ref().filter(|_| one.kind != "default") else {
+            continue; // the column's own default is among its settings
+        };
         let bare = mark.rsplit_once(' ').map_or("", |(bare, _)| bare);
         marks.push(match group.changed_before && one.kind == "settings" {
             true => bare.to_owned(),
@@ -80,7 +82,11 @@ fn known(group: &Group) -> Vec<String> {
         });
     }
     let table = group.table;
-    let indexes = table.indexes.iter().filter(|i| group.involves(&i.columns));
+    // That of a constraint hangs on the constraint.
+    let indexes = table
+        .indexes
+        .iter()
+        .filter(|i| i.constraint.is_none() && group.involves(&i.columns));
     let mut made: Vec<String> = indexes
         .map(|index| format!("index {}", qualified(&table.schema, &index.name)))
         .collect();
