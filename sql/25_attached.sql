@@ -254,18 +254,20 @@ ORDER BY 5, 2
 $$;
 
 -- What hangs on the columns and was not there, or was otherwise, when `marks` was written; and what
--- was there and is gone. Foreign keys are not looked at here: see foreign_key_twins.
+-- was there and is gone. A mark without its digest stands for the object in any shape. Foreign keys
+-- are not looked at here: see foreign_key_twins.
 CREATE FUNCTION migrate.not_carried("table" text, "columns" text[], marks text[]) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH now AS (
-    SELECT a.what, coalesce(a.mark, a.what) AS mark
+    SELECT a.what, coalesce(a.mark, a.what) AS mark, regexp_replace(coalesce(a.mark, a.what), ' [0-9a-f]{32}$', '') AS bare
     FROM migrate.attached(to_regclass($1), ARRAY(
         SELECT attnum::int8 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY ($2) AND NOT attisdropped)) a
-    WHERE coalesce(a.detail ->> 'kind', '') <> 'f'
+    WHERE coalesce(a.detail ->> 'kind', '') <> 'f' AND (a.kind <> 'default' OR a.obstacle IS NOT NULL)
 )
-SELECT what FROM now WHERE mark <> ALL ($3)
+SELECT what FROM now WHERE mark <> ALL ($3) AND bare <> ALL ($3)
 UNION
-SELECT regexp_replace(m, ' [0-9a-f]{32}$', '') FROM unnest($3) m WHERE m NOT IN (SELECT mark FROM now)
+SELECT regexp_replace(m, ' [0-9a-f]{32}$', '') FROM unnest($3) m
+WHERE m NOT IN (SELECT mark FROM now UNION SELECT bare FROM now)
 $$;
 
 -- The foreign keys over columns `old` of a table, on either side, each with the one that says the

@@ -1,6 +1,6 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, bounds, mirror, relation};
+use super::{attached, bounds, mirror, relation, remake};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -230,6 +230,16 @@ impl Facts for Live {
 
     fn comparable(&self, from: &[String], to: &[String]) -> Result<()> {
         mirror::comparable(from, to)
+    }
+
+    fn cannot_be_remade(
+        &self,
+        table: &Table,
+        changes: &[(String, String)],
+        attached: &[&Attached],
+    ) -> Result<Vec<String>> {
+        let key = spi::qualified(&table.schema, &table.name);
+        remake::cannot_be_remade(&key, &table.schema, &table.name, changes, attached)
     }
 
     fn time_zone(&self) -> Result<String> {

@@ -9,6 +9,7 @@ mod locks;
 mod mirror;
 mod object;
 mod relation;
+mod remake;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};

@@ -394,6 +394,14 @@ pub trait Facts: ObjectFacts {
     ) -> Result<Effect>;
     /// An error if a foreign key from columns of the first types to columns of the second cannot be.
     fn comparable(&self, from: &[String], to: &[String]) -> Result<()>;
+    /// What of the attached objects, in the order in which they are made, cannot be made again once
+    /// columns of the table have other types, and why.
+    fn cannot_be_remade(
+        &self,
+        table: &Table,
+        changes: &[(String, String)],
+        attached: &[&Attached],
+    ) -> Result<Vec<String>>;
     /// The session's time zone.
     fn time_zone(&self) -> Result<String>;
     /// Under what name the column that `revision` took away is kept, if it is.

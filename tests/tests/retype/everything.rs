@@ -97,6 +97,13 @@ fn a_type_change_ends_as_the_plain_statement_does() {
     let before = schema(&db);
     migrate(&db, "1", RETYPE);
     same(&by_plain_statement(RETYPE), &without_positions(schema(&db)));
+    // The planner knows the new column before anybody asks for it.
+    let known: i64 = db.one(
+        "SELECT count(*) FROM (SELECT 1 FROM pg_stats WHERE tablename = 'users' AND attname = 'id'
+            UNION ALL SELECT 1 FROM pg_stats WHERE tablename = 'users_expression' AND attname = 'abs'
+            UNION ALL SELECT 1 FROM pg_statistic_ext_data) q",
+    );
+    assert_eq!(known, 3);
     // The sequence goes on where it stood.
     let next: i64 = db.one("SELECT nextval('users_id_seq')");
     assert_eq!(next, 5 + 3 * 400);

@@ -136,16 +136,17 @@ fn the_plan_knows_which_changes_move_no_file() {
 fn a_change_in_place_moves_no_file() {
     let db = types();
     let mut client = db.connect();
-    for (number, (old, new, value)) in [
-        ("varchar(50)", "text", "'a'"),
-        ("timestamp", "timestamptz", "now()"),
-        ("checked_int", "int", "1"),
+    for (number, (old, new, value, class)) in [
+        ("varchar(50)", "text", "'a'", ""),
+        // Their operator classes differ: an index would be built anew.
+        ("timestamp", "timestamptz", "now()", "none"),
+        ("plain_int", "int", "1", ""),
     ]
     .into_iter()
     .enumerate()
     {
         run(&mut client, "SET TimeZone TO 'UTC'");
-        filled(&mut client, old, value, "");
+        filled(&mut client, old, value, class);
         let before: String = db.one(FILES);
         let revision = number.to_string();
         let statement = format!("ALTER TABLE t ALTER COLUMN c TYPE {new}");

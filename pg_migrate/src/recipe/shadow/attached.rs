@@ -36,10 +36,16 @@ pub fn drops<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<String> {
     list.iter().flat_map(|one| one.drops.clone()).collect()
 }
 
-/// Statements that make it again, what others stand on first.
-pub fn makes<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<String> {
+/// Those that are made again, what others stand on first.
+pub fn in_order<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<&'a Attached> {
     let mut list: Vec<_> = attached.filter(|one| remade(&one.kind)).collect();
     list.sort_by_key(|one| (one.kind != "view", one.rank));
+    list
+}
+
+/// Statements that make it again.
+pub fn makes<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<String> {
+    let list = in_order(attached);
     list.iter().flat_map(|one| one.makes.clone()).collect()
 }
 
@@ -107,6 +113,18 @@ impl Planner<'_> {
         }
         if group.table.kind == "p" {
             blocking.push("the partitions' indexes and constraints".into());
+        }
+        if blocking.is_empty() {
+            let changes = group.moves.iter();
+            let changes: Vec<_> = changes
+                .map(|one| (one.from.clone(), one.data_type.clone()))
+                .collect();
+            let remade = in_order(group.attached.iter());
+            if !remade.is_empty() {
+                blocking = self
+                    .facts
+                    .cannot_be_remade(group.table, &changes, &remade)?;
+            }
         }
         if blocking.is_empty() {
             return Ok(());

@@ -40,7 +40,7 @@ fn estimates(from: &Column) -> Vec<String> {
 }
 
 /// What follows `ALTER COLUMN name` to give a column the storage and compression of `from`.
-fn storage(from: &Column) -> Vec<String> {
+pub fn storage(from: &Column) -> Vec<String> {
     let storage = from.storage.iter().map(|way| format!("SET STORAGE {way}"));
     let compression = from
         .compression
@@ -49,7 +49,7 @@ fn storage(from: &Column) -> Vec<String> {
     storage.chain(compression).collect()
 }
 
-fn alter(key: &str, column: &str, clauses: &[String]) -> String {
+pub fn alter(key: &str, column: &str, clauses: &[String]) -> String {
     let name = ident(column);
     let commands: Vec<_> = clauses
         .iter()

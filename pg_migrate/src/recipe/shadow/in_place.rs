@@ -2,7 +2,7 @@
 //! check again under its lock is left unchecked there and validated afterwards, and what it refuses
 //! to change with the column is made anew in the same transaction.
 
-use super::attached::{drops, makes, obstacles, remade, with_locks};
+use super::attached::{drops, in_order, makes, obstacles, remade, with_locks};
 use super::keys::definition;
 use super::{column_type, refused_for};
 use crate::document::model::{AlterColumn, Operation};
@@ -158,7 +158,12 @@ impl Planner<'_> {
                     || (found.references == key && found.referenced.contains(&column.name))
             });
         }
-        let blocking = obstacles(&attached);
+        let mut blocking = obstacles(&attached);
+        let remade = in_order(attached.iter());
+        if blocking.is_empty() && !remade.is_empty() {
+            let changes = [(column.name.clone(), new.to_owned())];
+            blocking = self.facts.cannot_be_remade(table, &changes, &remade)?;
+        }
         if !blocking.is_empty() {
             return Err(refused_for(key, &columns, &blocking));
         }
@@ -174,6 +179,10 @@ impl Planner<'_> {
             )),
             false => None,
         };
+        let clauses = super::carry::storage(column);
+        let stored =
+            (!clauses.is_empty()).then(|| super::carry::alter(key, &column.name, &clauses));
+        let keeps_storage = stored.is_some() && self.facts.toastable(new)?;
         let change = |data_type: &str, using: Option<&String>| {
             let using = using.map(|up| format!(" USING {up}")).unwrap_or_default();
             let alter = format!("ALTER TABLE {key} ALTER COLUMN {name} TYPE {data_type}{using}");
@@ -181,6 +190,10 @@ impl Planner<'_> {
             sql.extend(drops(attached.iter()));
             sql.extend(rechecked.drops.clone());
             sql.push(alter);
+            if keeps_storage {
+                // ALTER COLUMN TYPE forgets how the column was to be stored.
+                sql.extend(stored.clone());
+            }
             sql.extend(rechecked.makes.clone());
             sql.extend(makes(attached.iter()));
             sql.join(";\n")

@@ -9,7 +9,7 @@ use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{backfill_step, carry_attributes, drop_sync_trigger, sync_trigger};
 use crate::recipe::facts::{Attached, Column, Move, Table};
 use crate::recipe::plan::{Planner, ddl, validate, verify};
-use crate::recipe::quote::{ident, idents, literal, name_with_suffix};
+use crate::recipe::quote::{ident, idents, literal, name_with_suffix, qualified};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::types;
 use serde_json::json;
@@ -35,6 +35,8 @@ pub struct Group<'a> {
     pub changes: Vec<Retype>,
     pub moves: Vec<Move>,
     pub attached: Vec<Attached>,
+    /// Earlier operations of the migration change the table too.
+    pub changed_before: bool,
 }
 
 impl Group<'_> {
@@ -62,6 +64,45 @@ impl Group<'_> {
     pub fn involves(&self, columns: &[String]) -> bool {
         columns.iter().any(|c| self.shadow_of(c).is_some())
     }
+}
+
+/// The marks of what is carried. Without its digest a mark stands for the object in whatever shape:
+/// what an earlier operation of the same migration makes or changes is not there yet.
+fn known(group: &Group) -> Vec<String> {
+    let keys = |one: &&Attached| one.detail.get("kind").is_none_or(|kind| kind != "f");
+    let mut marks: Vec<String> = Vec::new();
+    for one in group.attached.iter().filter(keys) {
+        let Some(mark) = one.mark.as_ref().filter(|_| one.kind != "default") else {
+            continue; // the column's own default is among its settings
+        };
+        let bare = mark.rsplit_once(' ').map_or("", |(bare, _)| bare);
+        marks.push(match group.changed_before && one.kind == "settings" {
+            true => bare.to_owned(),
+            false => mark.clone(),
+        });
+    }
+    let table = group.table;
+    // That of a constraint hangs on the constraint.
+    let indexes = table
+        .indexes
+        .iter()
+        .filter(|i| i.constraint.is_none() && group.involves(&i.columns));
+    let mut made: Vec<String> = indexes
+        .map(|index| format!("index {}", qualified(&table.schema, &index.name)))
+        .collect();
+    let constraints = table.constraints.iter();
+    made.extend(
+        constraints
+            .filter(|c| c.kind != "f" && group.involves(&c.columns))
+            .map(|c| format!("table constraint {} on {}", ident(&c.name), group.key)),
+    );
+    made.retain(|bare| {
+        !marks
+            .iter()
+            .any(|mark| mark.starts_with(&format!("{bare} ")))
+    });
+    marks.extend(made);
+    marks
 }
 
 fn text_array(texts: &[String]) -> String {
@@ -167,6 +208,11 @@ impl Planner<'_> {
             table,
             changes,
             attached: Vec::new(),
+            changed_before: self
+                .plan
+                .steps
+                .iter()
+                .any(|step| step.relation.as_deref() == Some(key)),
         };
         self.read_mappings(&mut group)?;
         group.attached = self.facts.attached(key, &group.columns())?;
@@ -351,12 +397,7 @@ impl Planner<'_> {
             ));
         }
         let named = columns.join("\", \"");
-        let known: Vec<String> = group
-            .attached
-            .iter()
-            .filter(|one| one.detail.get("kind").is_none_or(|kind| kind != "f"))
-            .filter_map(|one| one.mark.clone())
-            .collect();
+        let known = known(group);
         self.push(verify(
             key,
             format!(
