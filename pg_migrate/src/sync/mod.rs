@@ -19,6 +19,7 @@
 mod entry;
 mod filling;
 mod install;
+mod late;
 mod moves;
 mod program;
 mod rules;
@@ -28,4 +29,5 @@ mod version;
 
 pub use filling::filling;
 pub use install::{drop_trigger, finished, install};
+pub use late::late;
 pub use settings::register_settings;

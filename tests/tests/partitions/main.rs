@@ -2,6 +2,7 @@
 //! writers whose updates move rows between partitions, with the end state of the plain statement.
 
 mod attach;
+mod columns;
 mod constraints;
 mod indexes;
 mod keys;
