@@ -19,6 +19,9 @@ pub struct Table {
     /// Estimated rows (`pg_class.reltuples`), and bytes on disk.
     pub rows: f64,
     pub bytes: i64,
+    /// The role it belongs to, as SQL text.
+    pub owner: String,
+    pub unlogged: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
@@ -32,6 +35,8 @@ pub struct Table {
     pub inherited: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
+    /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
+    pub replica_identity: String,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
@@ -271,6 +276,17 @@ pub fn is_not_enforced(definition: &str) -> bool {
 }
 
 impl Table {
+    /// Its estimated rows, for a message.
+    pub fn row_count(&self) -> String {
+        format!("{:.0}", self.rows)
+    }
+
+    /// Its size on disk, for a message.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn size(&self) -> String {
+        format!("{:.1} MB", self.bytes as f64 / 1024.0 / 1024.0)
+    }
+
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
@@ -385,6 +401,22 @@ pub trait Facts: ObjectFacts {
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
+    /// The same over a row of the table as it will be: with these columns too, or (`fresh`) with
+    /// them alone.
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool>;
+    /// The foreign keys that reference a unique or primary key.
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>>;
+    /// The columns of the table that the expression reads.
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>>;
+    /// Whether a trigger of ours stamps the column at each update.
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.

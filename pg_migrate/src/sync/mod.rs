@@ -21,6 +21,7 @@ mod filling;
 mod install;
 mod late;
 mod moves;
+mod names;
 mod program;
 mod rules;
 mod settings;

@@ -46,7 +46,7 @@ pub struct Program {
     pub up: Derivation,
     pub new_default: Option<Compiled>,
     pub policy: Policy,
-    /// One-way: the columns that `up` reads; empty where following makes no sense.
+    /// Other columns that `up` reads; empty where following makes no sense.
     pub sources: Vec<Column>,
     pub installed: u32,
     pub first_epoch: bool,
@@ -157,11 +157,12 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
             (Derivation::Run(up), None)
         }
     };
-    let sources = match (&up, &old, policy) {
-        (Derivation::Run(up), None, Policy::New | Policy::Raise) if !up.volatile => up
+    let old_number = old.as_ref().map(|old| old.column.number);
+    let sources = match (&up, policy) {
+        (Derivation::Run(up), Policy::New | Policy::Raise) if !up.volatile => up
             .reads
             .iter()
-            .filter(|number| **number != new.number)
+            .filter(|number| **number != new.number && Some(**number) != old_number)
             .map(|number| place.numbered(*number))
             .collect(),
         _ => Vec::new(),

@@ -159,7 +159,12 @@ fn bounds_by_another_collation_are_read_by_attach() {
     assert_eq!(db.rows(attach), [["t"]]);
     db.run("INSERT INTO c VALUES ('a')");
     let failure = db.error(attach);
-    assert!(failure.message.contains("ATTACH would read default partition public.d"), "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("ATTACH would read default partition public.d"),
+        "{failure}"
+    );
 }
 
 /// A table with partitions of its own, to the second level of another.

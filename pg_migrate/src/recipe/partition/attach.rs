@@ -260,7 +260,7 @@ impl Planner<'_> {
                     false,
                 ));
                 self.constraint_steps(&CreateConstraint {
-                    ..crate::recipe::constraint::clause_of(part_key, wanted)
+                    ..crate::recipe::constraint::clause_of(part_key, part, wanted)
                 })
             }
         }

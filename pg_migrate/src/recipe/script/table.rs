@@ -132,6 +132,7 @@ impl Walk<'_> {
                 table: sql(table),
                 name: name.clone(),
                 if_exists: *if_exists,
+                ..DropConstraint::default()
             }),
             // On its own, so that its scan runs under no lock of another step.
             CommandKind::ValidateConstraint => Operation::Sql(Sql {
@@ -284,6 +285,7 @@ fn references(found: &tree::References) -> TableReferences {
         columns: found.columns.clone(),
         on_delete: found.on_delete.map(str::to_owned),
         on_update: found.on_update.map(str::to_owned),
+        ..TableReferences::default()
     }
 }
 
@@ -298,6 +300,7 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
             references: references.clone(),
             deferrable: added.deferrable,
             initially_deferred: added.initially_deferred,
+            index: false,
         }));
     }
     let kind = match added.kind {
@@ -379,6 +382,7 @@ fn inline(column: &mut Column, added: &Constraint, name: &str) -> bool {
             column.check = Some(Check {
                 name: name.to_owned(),
                 constraint: expression.clone(),
+                ..Check::default()
             });
         }
         (ConstraintKind::ForeignKey, _, Some(found))
@@ -391,6 +395,7 @@ fn inline(column: &mut Column, added: &Constraint, name: &str) -> bool {
                 column: found.columns.concat(),
                 on_delete: whole.on_delete,
                 on_update: whole.on_update,
+                ..References::default()
             });
         }
         _ => return false,
