@@ -75,11 +75,17 @@ pub fn condition(
             &[Arg::Text(MIRROR)],
         )?
         .unwrap_or_default();
-        let provable = text(
+        // A CHECK reads back with the collations of the columns, and with none where nothing asks
+        // for one: a key of another collation is not what it says.
+        let unprovable = text(
             "SELECT 'yes' AS value FROM pg_catalog.pg_partitioned_table p \
-             WHERE p.partrelid = $1::oid AND (p.partstrat <> 'h' OR (p.partexprs IS NULL AND NOT EXISTS ( \
-                 SELECT 1 FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.partrelid \
-                    AND a.attnum = ANY (p.partattrs::int2[]) AND a.attcollation <> 0)))",
+             CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.partattrs::int2[]), \
+                                           pg_catalog.unnest(p.partcollation::oid[])) k(number, key_collation) \
+             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.number AND k.number <> 0 \
+             WHERE p.partrelid = $1::oid \
+               AND ((p.partstrat = 'h' AND k.key_collation <> 0) \
+                    OR k.key_collation <> coalesce(a.attcollation, CASE WHEN k.key_collation = 0 THEN 0 ELSE 100 END::oid)) \
+             LIMIT 1",
             &[Arg::Oid(oid)],
         )?;
         Ok(found.map(|condition| Condition {
@@ -87,7 +93,7 @@ pub fn condition(
                 &format!("satisfies_hash_partition('{own}'::oid"),
                 &format!("satisfies_hash_partition('{oid}'::oid"),
             ),
-            provable: provable.is_some(),
+            provable: unprovable.is_none(),
         }))
     })
 }

@@ -5,7 +5,7 @@
 mod filling;
 mod telling;
 
-pub use filling::batch;
+pub use filling::{batch, catch_up};
 
 use super::context::{Mode, Transactions};
 use super::run::{self, Progress};

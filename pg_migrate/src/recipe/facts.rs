@@ -139,7 +139,7 @@ pub struct Partition {
 pub struct Condition {
     pub text: String,
     /// A CHECK that says the same proves it to ATTACH. Not of hash partitions by values that have a
-    /// collation, which a CHECK applies and the bounds do not.
+    /// collation, nor of keys with a collation of their own: the CHECK reads back with another one.
     pub provable: bool,
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use spi::Arg;
 
 #[derive(Deserialize)]
-struct Table {
+pub struct Table {
     name: String,
     kind: String,
     owner: u32,
@@ -39,7 +39,7 @@ impl Table {
     }
 
     /// The table, if the current role may change it.
-    fn owned(relation: u32) -> Result<Table> {
+    pub fn owned(relation: u32) -> Result<Table> {
         let table = Self::find(relation)?;
         if !matches!(table.kind.as_str(), "r" | "p") {
             return Err(Fault::new(
@@ -264,14 +264,14 @@ fn warn_of_later_triggers(relation: u32, table: &Table, name: &str) -> Result<()
 }
 
 #[derive(Deserialize)]
-struct Found {
-    oid: u32,
-    relation: u32,
+pub struct Found {
+    pub oid: u32,
+    pub relation: u32,
     name: String,
 }
 
 /// The sync triggers of these columns on the table and, by `partitions`, its partitions' clones.
-fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
+pub fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
     spi::select(
         "SELECT t.oid::pg_catalog.int8 AS oid, t.tgrelid::pg_catalog.int8 AS relation, t.tgname AS name \
          FROM (WITH RECURSIVE tables AS ( \

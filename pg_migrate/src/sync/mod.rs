@@ -19,6 +19,7 @@
 mod entry;
 mod filling;
 mod install;
+mod late;
 mod moves;
 mod names;
 mod program;
@@ -29,4 +30,5 @@ mod version;
 
 pub use filling::filling;
 pub use install::{drop_trigger, finished, install, install_several};
+pub use late::late;
 pub use settings::register_settings;

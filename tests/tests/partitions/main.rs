@@ -2,6 +2,7 @@
 //! writers whose updates move rows between partitions, with the end state of the plain statement.
 
 mod attach;
+mod columns;
 mod constraints;
 mod indexes;
 mod keys;
@@ -14,9 +15,9 @@ use std::time::Duration;
 pub const ORDERS: &str = "
     CREATE TABLE customers (id bigint PRIMARY KEY, name text);
     INSERT INTO customers SELECT g, 'c' || g FROM generate_series(1, 100) g;
-    CREATE TABLE orders (id bigint NOT NULL, region text NOT NULL, at date NOT NULL, amount int, note text, customer bigint)
+    CREATE TABLE orders (id bigint NOT NULL, region text NOT NULL, at date NOT NULL, amount int DEFAULT 1, note text, customer bigint)
         PARTITION BY RANGE (at);
-    CREATE TABLE orders_jan (gone int, note text, customer bigint, at date NOT NULL, region text NOT NULL, id bigint NOT NULL, amount int);
+    CREATE TABLE orders_jan (gone int, note text, customer bigint, at date NOT NULL, region text NOT NULL, id bigint NOT NULL, amount int DEFAULT 1);
     ALTER TABLE orders_jan DROP COLUMN gone;
     ALTER TABLE orders ATTACH PARTITION orders_jan FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
     CREATE TABLE orders_feb PARTITION OF orders FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (region);

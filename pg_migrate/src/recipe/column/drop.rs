@@ -7,7 +7,7 @@ use crate::recipe::constraint::clause_of;
 use crate::recipe::facts::{self, Table};
 use crate::recipe::index::drop_index_concurrently;
 use crate::recipe::plan::{Planner, ddl, unlocked};
-use crate::recipe::quote::{ident, literal, qualified};
+use crate::recipe::quote::{ident, literal, name_with_suffix, qualified};
 use crate::recipe::remarks;
 use crate::recipe::step::{Lock, Phase};
 
@@ -202,6 +202,7 @@ impl Planner<'_> {
         self.change(&key, |table| {
             table.columns.push(facts::Column {
                 name: column.to_owned(),
+                data_type: type_aside(&table, column),
                 ..facts::Column::default()
             });
         });
@@ -255,6 +256,22 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// The type of the column that was set aside last under this name; nothing if there is none.
+fn type_aside(table: &Table, column: &str) -> String {
+    let number = |name: &str| {
+        let (number, _) = name.strip_prefix("_pgm_aside_")?.split_once('_')?;
+        let number: i64 = number.parse().ok()?;
+        (name_with_suffix(&format!("_pgm_aside_{number}_{column}"), "") == name).then_some(number)
+    };
+    table
+        .columns
+        .iter()
+        .filter_map(|found| Some((number(&found.name)?, found)))
+        .max_by_key(|(number, _)| *number)
+        .map(|(_, found)| found.data_type.clone())
+        .unwrap_or_default()
 }
 
 fn restoration(

@@ -84,6 +84,14 @@ impl Planner<'_> {
         let default = siblings.iter().find(|sibling| sibling.bounds == "DEFAULT");
         let mut default_key = None;
         if let (Some(default), Some(condition)) = (default, &condition) {
+            if !provable && !self.table(&default.key)?.1.empty {
+                return Err(Fault::new(
+                    state::FEATURE_NOT_SUPPORTED,
+                    format!("{part_key} cannot be attached online: ATTACH would read default partition {} under a lock", default.key),
+                )
+                .detail("No CHECK proves that it holds none of the new partition's rows: the key does not go by the columns' own collations.")
+                .hint("Write the statement with -- migrate:as-written to accept the lock."));
+            }
             if let Some(helper) = self.make_room(&op.bounds, default, condition)? {
                 helpers.push(helper);
             }
@@ -107,7 +115,7 @@ impl Planner<'_> {
         }
         if !provable && !empty {
             step.scans = true;
-            step = step.warn(format!("reads {part_key} under a lock on it: no CHECK proves the bounds of a hash partition by text; {key} itself is not locked against readers and writers"));
+            step = step.warn(format!("reads {part_key} under a lock on it: no CHECK proves bounds that do not go by the columns' own collations; {key} itself is not locked against readers and writers"));
         }
         if let Some(default) = &default_key {
             step = step.also_locks(default, Lock::AccessExclusive);

@@ -8,6 +8,7 @@ use crate::recipe::facts::Column;
 use crate::recipe::plan::{How, Planner, Renaming, ddl, unlocked, verify};
 use crate::recipe::quote::ident;
 use crate::recipe::step::{Lock, Phase};
+use std::collections::BTreeMap;
 
 impl Planner<'_> {
     pub fn rename_column(&mut self, op: &RenameColumn) -> Result<()> {
@@ -95,12 +96,22 @@ impl Planner<'_> {
             if index.constraint.is_some() && !index.unique {
                 continue; // an exclusion constraint: enforced on the old column, not worth a copy
             }
-            if table.kind == "p" {
-                continue;
-            }
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
             let body = self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
             helpers.push(name.clone());
+            if table.kind == "p" {
+                let mut wider = table.clone();
+                wider.columns.push(Column {
+                    name: op.to.clone(),
+                    ..column.clone()
+                });
+                let keys = self.facts.partitions(&key)?;
+                let of_key = keys.iter().any(|node| node.columns.contains(&op.from));
+                // The copy of a key column is none: its index cannot be unique.
+                let unique = index.unique && !of_key;
+                self.partitioned_index(&key, &wider, &name, unique, &body, &BTreeMap::new())?;
+                continue;
+            }
             self.push(helper_build(
                 &key,
                 &table.schema,
