@@ -148,6 +148,7 @@ impl Planner<'_> {
                 ),
             );
         }
+        self.made.insert(format!("index {index}"));
         self.change(&table_key, |table| table.indexes.push(made));
         Ok(())
     }
@@ -233,6 +234,7 @@ impl Planner<'_> {
             .hint("Use drop_constraint: the index goes with it."));
         }
         self.gone.insert(qualified(&table.schema, &index.name));
+        self.drops(&table_key, &index.name, Phase::Contract);
         self.change(&table_key, |table| {
             table.indexes.retain(|found| found.name != index.name);
         });
