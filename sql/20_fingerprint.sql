@@ -5,7 +5,7 @@
 -- is passed over; so are objects of extensions. Privileges nobody granted or revoked read like the
 -- same privileges granted.
 CREATE FUNCTION migrate.fingerprint() RETURNS TABLE (object text, definition text)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH schemas AS (
     SELECT n.oid, n.nspname, n.nspowner, n.nspacl
     FROM pg_namespace n
@@ -15,7 +15,8 @@ WITH schemas AS (
 ), relations AS (
     SELECT c.*, quote_ident(s.nspname) || '.' || quote_ident(c.relname) AS name
     FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
-    WHERE NOT EXISTS (SELECT 1 FROM pg_depend d
+    WHERE c.relname !~ '^_pgm_aside_'
+      AND NOT EXISTS (SELECT 1 FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
 SELECT 'schema ' || quote_ident(nspname),

@@ -1,6 +1,6 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, mirror, relation};
+use super::{attached, bounds, mirror, relation};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -8,8 +8,10 @@ use crate::pg::analyze;
 use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg};
 use crate::recipe::facts::{
-    Attached, Column, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition, Table,
+    Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
+    Table,
 };
+use crate::recipe::touch_trigger;
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -54,6 +56,24 @@ impl Facts for Live {
             }
         }
         Ok(found)
+    }
+
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>> {
+        bounds::condition(table, siblings, name, bounds)
+    }
+
+    fn condition_of(&self, partition: &str) -> Result<Option<String>> {
+        bounds::of_partition(partition)
+    }
+
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>> {
+        bounds::columns(table, condition)
     }
 
     fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {
@@ -271,6 +291,23 @@ impl Facts for Live {
                 Arg::Text(constraint),
             ],
         )
+    }
+
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>> {
+        Ok(analyze::expression(Some(table), expression, None)?.columns)
+    }
+
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool> {
+        let relation = relation::must_resolve(table)?;
+        let found: Option<Text> = spi::first(
+            "SELECT t.tgname::text AS value FROM pg_catalog.pg_trigger t \
+             JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE t.tgrelid = $1::oid AND n.nspname = 'migrate' AND p.proname = 'touch_column' \
+               AND t.tgname = $2::pg_catalog.name",
+            &[Arg::Oid(relation), Arg::Text(&touch_trigger(column))],
+        )?;
+        Ok(found.is_some())
     }
 
     fn canonical_type(&self, data_type: &str) -> Result<String> {

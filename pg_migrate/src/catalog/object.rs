@@ -3,6 +3,7 @@
 use super::relation;
 use crate::fault::{Fault, Result};
 use crate::ledger;
+use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg, ident};
 use crate::pg::{settings, subtransaction};
 use crate::recipe::facts::{Function, Indexed, Object, ObjectFacts, Query, View};
@@ -273,6 +274,30 @@ impl ObjectFacts for super::Live {
             Some(oid) => spi::select(INDEXES, &[Arg::Oid(oid), Arg::Bool(of_table)]),
             None => Ok(Vec::new()),
         }
+    }
+
+    fn checked_domain(&self, data_type: &str) -> Result<Option<(String, String)>> {
+        #[derive(Deserialize)]
+        struct Domain {
+            base: String,
+            checks: String,
+        }
+        let found: Option<Domain> = spi::first(
+            "WITH RECURSIVE chain AS ( \
+                 SELECT t.* FROM pg_catalog.pg_type t WHERE t.oid = pg_catalog.to_regtype($1) \
+                 UNION ALL SELECT b.* FROM chain JOIN pg_catalog.pg_type b ON b.oid = chain.typbasetype \
+             ) \
+             SELECT (SELECT pg_catalog.format_type(d.typbasetype, d.typtypmod) FROM chain d JOIN chain b ON b.oid = d.typbasetype \
+                     WHERE b.typtype <> 'd') AS base, \
+                    q.checks \
+             FROM (SELECT pg_catalog.string_agg(c.text, ', ') AS checks \
+                   FROM (SELECT pg_catalog.pg_get_constraintdef(k.oid) AS text FROM chain \
+                         JOIN pg_catalog.pg_constraint k ON k.contypid = chain.oid \
+                         UNION SELECT 'NOT NULL' FROM chain WHERE typtype = 'd' AND typnotnull) c) q \
+             WHERE q.checks IS NOT NULL",
+            &[Arg::Text(before_collation(data_type).0)],
+        )?;
+        Ok(found.map(|found| (found.base, found.checks)))
     }
 
     fn taken_back(&self, revision: &str) -> Result<bool> {

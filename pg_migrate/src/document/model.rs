@@ -4,6 +4,7 @@
 mod column;
 mod index;
 mod object;
+mod partition;
 mod table;
 
 pub use column::{AddColumn, AlterColumn, ColumnOf, DropColumn, RenameColumn};
@@ -16,6 +17,7 @@ pub use object::{
     DropTrigger, DropView, Privileges, RefreshMaterializedView, Reindex, RenameEnumValue,
     SetSchema,
 };
+pub use partition::{AttachPartition, DetachPartition};
 pub use table::{
     Check, Column, CreateTable, DropTable, Exclude, Generated, Identity, IndexParameters,
     References, RenameTable, ReplicaIdentity, SetReplicaIdentity, TableConstraint, TableReferences,
@@ -70,6 +72,10 @@ pub enum Operation {
     Grant(Privileges),
     Revoke(Privileges),
     Reindex(Reindex),
+    // Ours: partitions.
+    AttachPartition(AttachPartition),
+    CreatePartition(AttachPartition),
+    DetachPartition(DetachPartition),
     /// Ours: brings back what `drop_table` or `drop_column` set aside. Written by the extension.
     Restore(Restore),
 }
@@ -114,6 +120,9 @@ impl Operation {
             Operation::Grant(_) => "grant",
             Operation::Revoke(_) => "revoke",
             Operation::Reindex(_) => "reindex",
+            Operation::AttachPartition(_) => "attach_partition",
+            Operation::CreatePartition(_) => "create_partition",
+            Operation::DetachPartition(_) => "detach_partition",
             Operation::Restore(_) => "restore",
         }
     }

@@ -2,6 +2,7 @@
 
 mod constraint;
 mod object;
+mod partition;
 
 use super::model::{
     AlterColumn, Backfill, Column, CreateIndex, CreateTable, Operation, SetReplicaIdentity, Values,
@@ -171,6 +172,10 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.sql_name("table", &op.table)?;
             place.name("column", &op.column)
         }
+        Operation::AttachPartition(op) | Operation::CreatePartition(op) => {
+            partition::attach(place, op)
+        }
+        Operation::DetachPartition(op) => partition::detach(place, op),
         Operation::Restore(op) => {
             place.sql_name("table", &op.table)?;
             if let Some(column) = &op.column {

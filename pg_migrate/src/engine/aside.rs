@@ -190,10 +190,8 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
         )?;
         return Ok(());
     }
-    let hidden = name_with_suffix(
-        &format!("{PREFIX}{}_{column}", ledger::next_aside_number()?),
-        "",
-    );
+    let mark = format!("{PREFIX}{}_", ledger::next_aside_number()?);
+    let hidden = name_with_suffix(&format!("{mark}{column}"), "");
     let (old, new) = (ident(column), ident(&hidden));
     let mut sql = vec![format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}")];
     if found.identity.is_some() {
@@ -209,6 +207,15 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
             "ALTER TABLE {key} ALTER COLUMN {new} DROP NOT NULL"
         ));
     }
+    for sequence in owned_sequences(table.oid, column)? {
+        // Its name is free again. One too long for the mark keeps it: it could not be given back.
+        if mark.len() + sequence.name.len() < 64 {
+            sql.push(rename_sequence(
+                &sequence,
+                &format!("{mark}{}", sequence.name),
+            ));
+        }
+    }
     for statement in sql {
         spi::run(&statement, &[])?;
     }
@@ -222,12 +229,46 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
     )
 }
 
+#[derive(Deserialize)]
+struct Sequence {
+    schema: String,
+    name: String,
+}
+
+fn rename_sequence(sequence: &Sequence, to: &str) -> String {
+    format!(
+        "ALTER SEQUENCE {} RENAME TO {}",
+        qualified(&sequence.schema, &sequence.name),
+        ident(to)
+    )
+}
+
+/// The sequences that would be dropped with the column, but for that of an identity.
+fn owned_sequences(table: u32, column: &str) -> Result<Vec<Sequence>> {
+    spi::select(
+        "SELECT n.nspname::text AS schema, c.relname::text AS name \
+         FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'a' \
+              AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum \
+         JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'S' \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE a.attrelid = $1::oid AND a.attname = $2 AND NOT a.attisdropped",
+        &[Arg::Oid(table), Arg::Text(column)],
+    )
+}
+
 /// Brings back the newest column set aside under this name.
 pub fn restore_column(table_name: &str, column: &str) -> Result<()> {
     let table = known(table_name)?;
     let key = qualified(&table.schema, &table.name);
     let aside = ledger::aside_of(&table.schema, &table.name, Some(column))?
         .ok_or_else(|| nothing_aside(&format!("\"{column}\" of {key}")))?;
+    for sequence in owned_sequences(table.oid, &aside.aside_name)? {
+        let number = sequence.name.strip_prefix(PREFIX);
+        if let Some((_, name)) = number.and_then(|rest| rest.split_once('_')) {
+            spi::run(&rename_sequence(&sequence, name), &[])?;
+        }
+    }
     spi::run(
         &format!(
             "ALTER TABLE {key} RENAME COLUMN {} TO {}",

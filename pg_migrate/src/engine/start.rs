@@ -9,7 +9,7 @@ use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::{parser, subtransaction};
 use crate::recipe::step::Phase;
-use crate::recipe::{self, Plan, Touch};
+use crate::recipe::{self, How, Plan, Touch};
 use serde_json::Value;
 
 /// The operations of a document, and those of its hand-written way back.
@@ -104,24 +104,40 @@ fn conflict(revision: &str, plan: &Plan) -> Result<()> {
         if other.revision == revision || other.state == State::Pending {
             continue;
         }
-        let clash = touches(&other.touches).into_iter().find(|theirs| {
-            plan.touches.iter().any(|ours| {
-                ours.table == theirs.table && (ours.column == theirs.column || theirs.column == "*")
-            })
-        });
-        if let Some(touch) = clash {
+        let theirs = touches(&other.touches);
+        let ours = plan.touches.iter().chain(&plan.uses);
+        let clash = ours
+            .flat_map(|ours| theirs.iter().map(move |theirs| (ours, theirs)))
+            .find(|(ours, theirs)| ours.clashes(theirs));
+        if let Some((ours, theirs)) = clash {
+            let what = match (ours.column.as_str(), theirs.column.as_str()) {
+                ("*", "*") => format!("table {}", ours.table),
+                ("*", column) | (column, _) => format!("column \"{column}\" of {}", ours.table),
+            };
+            let plain = |touch: &Touch| !matches!(touch.how, How::Use | How::Read);
+            let doing = match (plain(ours), plain(theirs)) {
+                (true, true) => format!("change the same {what}"),
+                (false, _) => format!(
+                    "cannot be in flight at once: the first uses {what}, which the other changes"
+                ),
+                (true, false) => format!(
+                    "cannot be in flight at once: the first changes {what}, which the other uses"
+                ),
+            };
+            let end = match other.state {
+                State::Migrating | State::Expanding => "When it is expanded",
+                _ => "End the other first",
+            };
             return Err(Fault::new(
                 state::OBJECT_IN_USE,
                 format!(
-                    "migration \"{revision}\" and migration \"{}\", which is {}, change the same column \"{}\" of {}",
+                    "migration \"{revision}\" and migration \"{}\", which is {}, {doing}",
                     other.revision,
                     other.state.as_str(),
-                    touch.column,
-                    touch.table
                 ),
             )
             .hint(format!(
-                "End the other first: CALL migrate.contract('{0}'); or CALL migrate.downgrade to take it back.",
+                "{end}: CALL migrate.contract('{0}'); or CALL migrate.downgrade to take it back.",
                 other.revision
             )));
         }
@@ -145,12 +161,13 @@ pub fn start(
     let plan = within(revision, || {
         subtransaction::rehearse(|| recipe::plan(operations, &Live, &revision.revision))
     })?;
+    conflict(&revision.revision, &plan)?;
     if direction == "up" {
-        conflict(&revision.revision, &plan)?;
         let inverse =
             serde_json::to_value(&plan.inverse).map_err(|err| Fault::internal(err.to_string()))?;
+        let held: Vec<&Touch> = plan.touches.iter().chain(&plan.uses).collect();
         let touched =
-            serde_json::to_value(&plan.touches).map_err(|err| Fault::internal(err.to_string()))?;
+            serde_json::to_value(&held).map_err(|err| Fault::internal(err.to_string()))?;
         ledger::store_plan(
             &revision.revision,
             &inverse,

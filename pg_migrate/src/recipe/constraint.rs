@@ -6,16 +6,18 @@ mod picture;
 mod rename;
 
 use crate::document::model::{
-    AddForeignKey, ColumnOf, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    AddForeignKey, ColumnOf, CreateConstraint, CreateIndex, DropConstraint, Operation,
+    TableConstraint, TableReferences,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
+use crate::recipe::names;
 use crate::recipe::plan::{Planner, concurrent, ddl, unlocked, validate};
-use crate::recipe::quote::{ident, qualified};
+use crate::recipe::quote::{ident, idents, qualified};
 use crate::recipe::shadow::translated;
 use crate::recipe::step::{Kind, Lock, Phase};
 use crate::recipe::table::{check_text, constraint_clause};
-use index_of::index_of;
+pub use index_of::index_of;
 use picture::pictured_key;
 pub use picture::{mentioned, pictured};
 
@@ -44,6 +46,11 @@ pub fn clause_of(key: &str, table: &Table, constraint: &facts::Constraint) -> Cr
         columns: constraint.columns.clone(),
         deferrable: constraint.deferrable,
         initially_deferred: constraint.deferred,
+        // What is referenced is locked too; the definition says the rest.
+        references: constraint.references.as_ref().map(|table| TableReferences {
+            table: table.clone(),
+            ..TableReferences::default()
+        }),
         definition: Some(whole_definition(table, constraint)),
         ..CreateConstraint::default()
     }
@@ -94,6 +101,24 @@ fn as_of_table(op: &CreateConstraint) -> TableConstraint {
     }
 }
 
+/// Whether the index finds the rows that have given values in these columns.
+fn serves(index: &facts::Index, columns: &[String]) -> bool {
+    let Some((_, rest)) = index.definition.split_once('(') else {
+        return false;
+    };
+    let keys = rest.split_once(')').map_or(rest, |(keys, _)| keys);
+    let first: Vec<&str> = keys
+        .split(',')
+        .map(|key| key.trim().split(' ').next().unwrap_or_default())
+        .take(columns.len())
+        .collect();
+    index.valid
+        && !index.definition.contains(" WHERE ")
+        && columns
+            .iter()
+            .all(|column| first.contains(&ident(column).as_str()))
+}
+
 impl Planner<'_> {
     pub fn create_constraint(&mut self, op: &CreateConstraint) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
@@ -132,6 +157,22 @@ impl Planner<'_> {
     }
 
     pub fn add_foreign_key(&mut self, op: &AddForeignKey) -> Result<()> {
+        let (key, table) = self.table(&op.table)?;
+        let served =
+            table.fresh || table.empty || table.indexes.iter().any(|i| serves(i, &op.columns));
+        if op.index && !table.indexes.iter().any(|i| serves(i, &op.columns)) {
+            self.create_index(&CreateIndex {
+                name: names::index(&table.name, &op.columns),
+                table: key.clone(),
+                columns: op
+                    .columns
+                    .iter()
+                    .map(|column| column.as_str().into())
+                    .collect(),
+                ..CreateIndex::default()
+            })?;
+        }
+        let mark = self.plan.steps.len();
         self.create_constraint(&CreateConstraint {
             name: op.name.clone(),
             table: op.table.clone(),
@@ -141,7 +182,23 @@ impl Planner<'_> {
             deferrable: op.deferrable,
             initially_deferred: op.initially_deferred,
             ..CreateConstraint::default()
-        })
+        })?;
+        let built = self.plan.steps[..mark].iter().any(|step| {
+            step.relation.as_deref() == Some(key.as_str())
+                && step.sql.contains("INDEX")
+                && step.sql.contains(&format!("({}", idents(&op.columns)))
+        });
+        if !served
+            && !built
+            && let Some(step) = self.plan.steps.get_mut(mark)
+        {
+            step.warning.get_or_insert(format!(
+                "no index of {key} begins with ({}): each DELETE and key UPDATE in {} reads all of it; \"index\": true builds one",
+                op.columns.join(", "),
+                op.references.table
+            ));
+        }
+        Ok(())
     }
 
     /// On the way back the columns of a primary key may hold null again, where they could before.
@@ -263,10 +320,20 @@ impl Planner<'_> {
                     step = step.also_locks(&target, Lock::ShareRowExclusive);
                 }
             }
-            self.push(step.undo(format!(
+            step = step.undo(format!(
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {}",
                 ident(&op.name)
-            )));
+            ));
+            for column in &op.columns {
+                let nullable = table.column(column).is_some_and(|column| !column.not_null);
+                if op.kind == "primary_key" && nullable && !table.fresh {
+                    let name = ident(column);
+                    step = step.undo(format!(
+                        "ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL"
+                    ));
+                }
+            }
+            self.push(step);
             return Ok(());
         }
         let temporal = op.definition.as_deref().is_some_and(facts::is_temporal);
@@ -277,12 +344,12 @@ impl Planner<'_> {
                     Some(references) => Some(self.table(&references.table)?.0),
                     None => None,
                 };
-                if table.kind == "p" {
-                    return Err(Fault::new(
-                        state::FEATURE_NOT_SUPPORTED,
-                        format!("a foreign key on partitioned table {key} cannot be added NOT VALID"),
-                    )
-                    .hint("Add it to each partition, or write the statement with -- migrate:as-written to accept the scan under a lock."));
+                if table.kind == "p"
+                    && !self.facts.foreign_keys_not_valid_on_partitioned()
+                    && let Some(target) = &target
+                {
+                    let definition = definition(&op)?;
+                    return self.partitioned_foreign_key(&key, target, &op.name, &definition);
                 }
                 self.not_valid(key, op, target)
             }
@@ -321,11 +388,15 @@ impl Planner<'_> {
         .undo(format!(
             "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {name}"
         ));
+        let check = target.is_none();
         if let Some(target) = target {
             step = step.also_locks(&target, Lock::ShareRowExclusive);
         }
         self.push(step);
         if enforced {
+            if check && self.is_partitioned(key) {
+                self.validate_parts(Phase::Migrate, key, &op.name)?;
+            }
             self.push(validate(
                 Phase::Migrate,
                 key,

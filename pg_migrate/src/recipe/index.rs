@@ -6,6 +6,7 @@ use crate::recipe::constraint::mentioned;
 use crate::recipe::facts::Index;
 use crate::recipe::plan::{Planner, concurrent, unlocked};
 use crate::recipe::quote::{ident, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -233,6 +234,8 @@ impl Planner<'_> {
             )
             .hint("Use drop_constraint: the index goes with it."));
         }
+        let said = remarks::of_index(&table_key, &table, &index);
+        self.plan.inverse.extend(remarks::operations(said));
         self.gone.insert(qualified(&table.schema, &index.name));
         self.drops(&table_key, &index.name, Phase::Contract);
         self.change(&table_key, |table| {

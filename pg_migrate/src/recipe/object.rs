@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Objects {
     /// Values added to enums that exist.
     labels: BTreeSet<String>,
-    /// Types, views and schemas that are made, qualified and quoted.
+    /// Types, views, sequences and schemas that are made, qualified and quoted.
     made: BTreeSet<String>,
     /// Views that are replaced, and the columns they read afterwards.
     replaced: BTreeMap<String, Vec<(String, String)>>,
@@ -37,6 +37,10 @@ pub struct Objects {
 impl Objects {
     pub fn makes(&mut self, key: impl Into<String>) {
         self.made.insert(key.into());
+    }
+
+    pub fn is_made(&self, key: &str) -> bool {
+        self.made.contains(key)
     }
 
     /// Whether the view no longer reads the column (`None`: anything of the table).

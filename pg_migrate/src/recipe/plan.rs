@@ -5,8 +5,10 @@
 mod build;
 mod order;
 mod read;
+mod uses;
 
 pub use build::{concurrent, ddl, unlocked, validate, verify};
+pub use uses::{How, Touch};
 
 use crate::document::model::Operation;
 use crate::document::nearest;
@@ -15,15 +17,7 @@ use crate::recipe::facts::{Column, Dependent, Facts, ForeignKey, Table};
 use crate::recipe::object::Objects;
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Phase, Step};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A column whose shape a migration changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touch {
-    pub table: String,
-    pub column: String,
-}
 
 /// Everything the engine needs to run a migration and to take it back.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +28,8 @@ pub struct Plan {
     /// Why there is no way back, if there is none.
     pub irreversible: Option<String>,
     pub touches: Vec<Touch>,
+    /// Columns that it uses beside those.
+    pub uses: Vec<Touch>,
 }
 
 /// A rename in flight: until contract the data lives under `old`.
@@ -176,6 +172,7 @@ impl Planner<'_> {
     }
 
     fn operation(&mut self, operation: &Operation) -> Result<()> {
+        self.note_uses(operation)?;
         match operation {
             Operation::CreateTable(op) => self.create_table(op),
             Operation::DropTable(op) => self.drop_table(op),
@@ -198,6 +195,9 @@ impl Planner<'_> {
             Operation::DropNotNull(op) => self.drop_not_null(op),
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
+            Operation::AttachPartition(op) => self.attach_partition(op),
+            Operation::CreatePartition(op) => self.create_partition(op),
+            Operation::DetachPartition(op) => self.detach_partition(op),
             Operation::Restore(op) => self.restore(op),
             other => self.object(other),
         }
@@ -291,6 +291,11 @@ impl Planner<'_> {
             .hint("Write the statement with -- migrate:as-written: old and new application cannot run side by side."));
         }
         Ok(())
+    }
+
+    /// Whether the table, known by its key, is partitioned.
+    pub fn is_partitioned(&self, key: &str) -> bool {
+        self.tables.get(key).is_some_and(|table| table.kind == "p")
     }
 
     /// Whether a table of that name exists now or will by then.
@@ -414,13 +419,6 @@ impl Planner<'_> {
 
     pub fn forget(&mut self, key: &str) {
         self.tables.remove(key);
-    }
-
-    pub fn touch(&mut self, table: &str, column: &str) {
-        self.plan.touches.push(Touch {
-            table: table.to_owned(),
-            column: column.to_owned(),
-        });
     }
 
     /// The name under which the data of `column` is until contract, if a rename is in flight.

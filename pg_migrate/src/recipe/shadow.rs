@@ -20,7 +20,7 @@ use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation}
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
-use crate::recipe::plan::{Planner, concurrent, ddl};
+use crate::recipe::plan::{How, Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
 use constrain::changing;
@@ -172,7 +172,7 @@ impl Planner<'_> {
             Lock::AccessExclusive,
             drop_sync_trigger(key, "", &column.name),
         ));
-        self.touch(key, &column.name);
+        self.touch_as(key, &column.name, How::Fill);
         Ok(())
     }
 

@@ -242,6 +242,7 @@ impl Planner<'_> {
             }
         }
         self.push(step);
+        self.touch(&key, "*");
         self.leaves(&key, None);
         Ok(())
     }

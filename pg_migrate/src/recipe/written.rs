@@ -45,6 +45,10 @@ impl Planner<'_> {
         if let Some(made) = invents.filter(|made| made.kind == "schema") {
             self.objects.makes(made.name.clone());
         }
+        if let Some(made) = invents.filter(|made| made.kind == "sequence") {
+            let (schema, name) = self.facts.landing(&made.name)?;
+            self.objects.makes(qualified(&schema, &name));
+        }
         if let Some(made) = invents
             && (made.kind.ends_with("table") || made.kind.ends_with("view"))
         {

@@ -1,5 +1,6 @@
 //! Operations beyond pgroll's format: every one up, back before contract, up, contract, back, up.
 
+mod counted;
 mod objects;
 mod views;
 

@@ -52,6 +52,18 @@ pub struct IndexColumn {
     pub opclass: Option<String>,
 }
 
+impl From<&str> for IndexColumn {
+    fn from(column: &str) -> Self {
+        IndexColumn {
+            column: column.to_owned(),
+            collate: None,
+            sort: None,
+            nulls: None,
+            opclass: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropIndex {
@@ -152,4 +164,7 @@ pub struct AddForeignKey {
     pub deferrable: bool,
     #[serde(default)]
     pub initially_deferred: bool,
+    /// Builds an index on the referencing columns first, where none begins with them.
+    #[serde(default)]
+    pub index: bool,
 }

@@ -1,10 +1,12 @@
 //! add_column: nullable and plain first, then its values, then what constrains it.
 
+mod counted;
+
 use super::{backfill_step, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::document::model::{AddColumn, Column, CreateConstraint, DropColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts;
-use crate::recipe::plan::{Planner, ddl, unlocked};
+use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::{column_clause, inline_constraints};
@@ -66,7 +68,12 @@ impl Planner<'_> {
             });
             return Ok(());
         }
-        self.refuse_rewriting(&key, column)?;
+        if counted::is_counted(column) {
+            self.plan.inverse.pop();
+            return self.add_counted(op, &key, &table, &undo);
+        }
+        self.refuse_rewriting(&key, &table, column)?;
+        self.refuse_checked_domain(&key, &table, column)?;
         // A value that this migration adds to an enum is there from the migrate phase on.
         let later = column
             .default
@@ -137,6 +144,7 @@ impl Planner<'_> {
         }
         if !column.nullable && !inline_default {
             self.not_null_steps(Phase::Migrate, &key, &column.name, None)?;
+            self.change_column(&key, &column.name, |column| column.not_null = true);
         }
         self.column_constraints(&key, column)?;
         if op.up.is_some() {
@@ -155,7 +163,7 @@ impl Planner<'_> {
                 ));
             }
         }
-        self.touch(&key, &column.name);
+        self.touch_as(&key, &column.name, How::Fill);
         Ok(())
     }
 
@@ -183,7 +191,7 @@ impl Planner<'_> {
         }
     }
 
-    fn comment(&mut self, key: &str, column: &Column) {
+    pub fn comment(&mut self, key: &str, column: &Column) {
         if let Some(comment) = &column.comment {
             let sql = format!(
                 "COMMENT ON COLUMN {key}.{} IS {}",
@@ -194,27 +202,28 @@ impl Planner<'_> {
         }
     }
 
-    /// Column forms that PostgreSQL can only make by rewriting the table.
-    fn refuse_rewriting(&self, key: &str, column: &Column) -> Result<()> {
-        let what = match &column.generated {
-            Some(generated) if generated.expression.is_some() => "a stored generated column",
-            Some(_) => "an identity column",
-            None if column.data_type.to_lowercase().contains("serial") => "a serial column",
-            None => return Ok(()),
-        };
+    /// A column that PostgreSQL can only make by rewriting the table.
+    fn refuse_rewriting(&self, key: &str, table: &facts::Table, column: &Column) -> Result<()> {
+        if column.generated.is_none() {
+            return Ok(());
+        }
         Err(Fault::new(
             state::FEATURE_NOT_SUPPORTED,
-            format!("adding {what} would rewrite table {key}, which has rows"),
+            format!("adding a stored generated column would rewrite table {key}, which has rows"),
         )
-        .detail("PostgreSQL holds ACCESS EXCLUSIVE for the length of the rewrite.")
+        .detail(format!(
+            "PostgreSQL holds ACCESS EXCLUSIVE for the length of the rewrite of {} rows, {}. A plain column cannot become a generated one later.",
+            table.row_count(), table.size()
+        ))
         .hint(
-            "Add a plain column with up (the value for existing rows), and give it a default; or \
-             write the statement with -- migrate:as-written to accept the rewrite.",
+            "Add a plain column with up (the same expression): old rows are filled, and until the contract new ones too; \
+             after it the application or a trigger of yours gives the value. Or write the statement with \
+             -- migrate:as-written to accept the rewrite.",
         ))
     }
 
     /// unique, pk, check and references of a column that now exists.
-    fn column_constraints(&mut self, key: &str, column: &Column) -> Result<()> {
+    pub fn column_constraints(&mut self, key: &str, column: &Column) -> Result<()> {
         let one = |name: String, kind: &str| CreateConstraint {
             name,
             table: key.to_owned(),

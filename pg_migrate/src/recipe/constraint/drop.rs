@@ -9,6 +9,7 @@ use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Constraint, Table};
 use crate::recipe::plan::{Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, qualified};
+use crate::recipe::remarks;
 use crate::recipe::shadow::translated;
 use crate::recipe::step::{Lock, Phase, Step};
 
@@ -159,10 +160,15 @@ impl Planner<'_> {
                 .indexes
                 .retain(|index| index.constraint.as_ref() != Some(&constraint.name));
         });
+        let said = remarks::of_constraint(key, &table, constraint);
         if phase < Phase::Contract {
             step = self.with_undo(step, &back)?;
+            for sql in &said {
+                step = step.undo(sql);
+            }
         }
         self.push(step);
+        self.plan.inverse.extend(remarks::operations(said));
         if !beside {
             self.plan.inverse.push(Operation::CreateConstraint(back));
             return Ok(());

@@ -93,6 +93,9 @@ pub trait ObjectFacts {
     fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>>;
     /// The indexes of a table, or the one of that name.
     fn indexes(&self, name: &str, of_table: bool) -> Result<Vec<Indexed>>;
+    /// Of a domain with constraints, its own or those of domains under it: the base type and the
+    /// constraints in words.
+    fn checked_domain(&self, data_type: &str) -> Result<Option<(String, String)>>;
     /// Whether the migration was applied and taken back before.
     fn taken_back(&self, revision: &str) -> Result<bool>;
 }

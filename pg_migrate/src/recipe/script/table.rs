@@ -2,8 +2,9 @@
 
 use super::{no_cascade, sql, written};
 use crate::document::model::{
-    AddColumn, AddForeignKey, AlterColumn, Check, Column, ColumnOf, CreateConstraint, DropColumn,
-    DropConstraint, Generated, Identity, Operation, References, Sql, TableReferences,
+    AddColumn, AddForeignKey, AlterColumn, AttachPartition, Check, Column, ColumnOf,
+    CreateConstraint, DetachPartition, DropColumn, DropConstraint, Generated, Identity, Operation,
+    References, Sql, TableReferences,
 };
 use crate::fault::Result;
 use crate::pg::parser::tree::{
@@ -15,6 +16,13 @@ use crate::recipe::quote::ident;
 
 /// As written, but for its foreign keys to other tables, which lock those.
 pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<Operation>>> {
+    if let Some((parent, bounds)) = &table.partition_of {
+        return Ok(Some(vec![Operation::CreatePartition(AttachPartition {
+            table: sql(parent),
+            partition: sql(&table.name),
+            bounds: bounds.clone(),
+        })]));
+    }
     let Some(rest) = &table.without_foreign_keys else {
         return Ok(None);
     };
@@ -133,6 +141,19 @@ impl Walk<'_> {
                 no_transaction: true,
                 ..Sql::default()
             }),
+            CommandKind::AttachPartition { partition, bounds } => {
+                Operation::AttachPartition(AttachPartition {
+                    table: sql(table),
+                    partition: sql(partition),
+                    bounds: bounds.clone(),
+                })
+            }
+            CommandKind::DetachPartition(partition) => {
+                Operation::DetachPartition(DetachPartition {
+                    table: sql(table),
+                    partition: sql(partition),
+                })
+            }
             CommandKind::Other => as_written(table, command),
         };
         Ok(vec![one])
@@ -279,6 +300,7 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
             references: references.clone(),
             deferrable: added.deferrable,
             initially_deferred: added.initially_deferred,
+            index: false,
         }));
     }
     let kind = match added.kind {
