@@ -42,7 +42,8 @@ fn turns(document: &Document) -> Result<Vec<Difference>> {
         // would stand in the way of the next ALTER TABLE.
         spi::run("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
         let before = fingerprint()?;
-        let fresh = ledger::revision(&document.revision)?.is_none();
+        let fresh =
+            ledger::revision(&document.revision)?.is_none_or(|row| row.state == State::Abandoned);
         if fresh {
             register::register(document)?;
         }

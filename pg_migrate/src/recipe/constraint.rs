@@ -238,6 +238,13 @@ impl Planner<'_> {
                 .push(pictured_key(key, op, references, &target, &found));
             made.references = Some(target);
         }
+        let name = ident(&op.name);
+        self.made
+            .insert(format!("constraint {name} on table {key}"));
+        if index.is_some() {
+            let index = qualified(&table.schema, &op.name);
+            self.made.insert(format!("index {index}"));
+        }
         let primary = op.kind == "primary_key";
         self.change(key, |table| {
             table.constraints.push(made);

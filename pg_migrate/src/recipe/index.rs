@@ -149,6 +149,7 @@ impl Planner<'_> {
                 ),
             );
         }
+        self.made.insert(format!("index {index}"));
         self.change(&table_key, |table| table.indexes.push(made));
         Ok(())
     }
@@ -236,6 +237,7 @@ impl Planner<'_> {
         let said = remarks::of_index(&table_key, &table, &index);
         self.plan.inverse.extend(remarks::operations(said));
         self.gone.insert(qualified(&table.schema, &index.name));
+        self.drops(&table_key, &index.name, Phase::Contract);
         self.change(&table_key, |table| {
             table.indexes.retain(|found| found.name != index.name);
         });

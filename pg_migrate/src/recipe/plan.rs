@@ -47,8 +47,10 @@ pub struct Planner<'a> {
     pub revision: &'a str,
     tables: BTreeMap<String, Table>,
     pub renamings: Vec<Renaming>,
-    /// Foreign keys (table, name) that leave.
-    pub dropped_keys: BTreeSet<(String, String)>,
+    /// Constraints and indexes (table, name) that operations so far drop, and when.
+    pub dropped: BTreeMap<(String, String), Phase>,
+    /// Indexes and constraints that they make, as `pg_describe_object` names them.
+    pub made: BTreeSet<String>,
     /// An SQL statement as written has been planned: what it makes is not known here.
     pub written: bool,
     /// What of this operation cannot be checked before it runs.
@@ -84,7 +86,8 @@ pub fn plan<'a>(
         revision,
         tables: BTreeMap::new(),
         renamings: Vec::new(),
-        dropped_keys: BTreeSet::new(),
+        dropped: BTreeMap::new(),
+        made: BTreeSet::new(),
         written: false,
         doubts: Vec::new(),
         gone: BTreeSet::new(),
@@ -323,12 +326,30 @@ impl Planner<'_> {
             },
             None => self.facts.table_dependents(key)?,
         };
+        found.retain(|dependent| !self.is_dropped_key(&dependent.what));
         found.retain(|dependent| {
             dependent.relation.as_ref().is_none_or(|relation| {
                 !self.gone.contains(relation) && !self.objects.lets_go(relation, key, column)
             })
         });
         Ok(found)
+    }
+
+    /// Whether it is a foreign key that an earlier operation drops.
+    fn is_dropped_key(&self, what: &str) -> bool {
+        self.dropped.keys().any(|(table, name)| {
+            let bare = table.rsplit('.').next().unwrap_or(table);
+            let name = quote::ident(name);
+            [table.as_str(), bare]
+                .iter()
+                .any(|table| what == format!("constraint {name} on table {table}"))
+        })
+    }
+
+    /// Notes a constraint or an index that this operation drops.
+    pub fn drops(&mut self, key: &str, name: &str, phase: Phase) {
+        self.dropped
+            .insert((key.to_owned(), name.to_owned()), phase);
     }
 
     /// An index's text after `ON table` as it reads when `from` is called `to`.

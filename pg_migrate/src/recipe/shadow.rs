@@ -95,6 +95,7 @@ impl Planner<'_> {
         let up = changing(&physical, op.up.as_ref()).cloned();
         let down = changing(&physical, op.down.as_ref()).cloned();
         let translated = up.is_some() || down.is_some();
+        let in_place = op.down.is_none() && fills_nulls(op);
         let op = &AlterColumn {
             up,
             down,
@@ -113,7 +114,7 @@ impl Planner<'_> {
                 self.change_in_place(op, &key, &table, &column, &new, same_base)?;
             }
             // The nulls are replaced where they are, unless the old application is to keep them.
-            None if used && fills_nulls(op) => self.fill_nulls(&key, &column, op)?,
+            None if used && in_place => self.fill_nulls(&key, &column, op)?,
             None if used => {
                 return self.alter_beside(op, &key, &table, &column, &column_type(&column));
             }
@@ -245,7 +246,7 @@ fn constrains(op: &AlterColumn) -> bool {
 
 fn fills_nulls(op: &AlterColumn) -> bool {
     let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
-    op.nullable == Some(false) && op.up.is_some() && op.down.is_none() && !constrained
+    op.nullable == Some(false) && op.up.is_some() && !constrained
 }
 
 /// The constraints the operation asks for, as operations of their own.

@@ -202,8 +202,7 @@ impl Planner<'_> {
             }
         }
         for constraint in table.constraints.iter().filter(|found| found.kind == "f") {
-            let leaving = (key.clone(), constraint.name.clone());
-            self.dropped_keys.insert(leaving);
+            self.drops(&key, &constraint.name, Phase::Contract);
         }
         let mut step = if op.immediately {
             self.irreversible(format!("table {key} is dropped for good"));

@@ -363,3 +363,17 @@ fn what_hangs_on_the_column_comes_along() {
     assert!(object(&db, "index public.by_note").contains("(note, id) WHERE (qty > 0)"));
     assert!(object(&db, "constraint short on public.items").contains("length(note) < 100"));
 }
+
+#[test]
+fn an_index_over_two_translated_columns_is_carried_once() {
+    let db = shop();
+    db.run("CREATE INDEX pair ON items (qty, note); ALTER TABLE items ADD CONSTRAINT pairs UNIQUE (note, id, qty)");
+    turns(
+        &db,
+        r#"{"create_constraint": {"table": "items", "name": "k", "type": "check", "columns": ["qty", "note"], "check": "qty > 0 AND note <> ''",
+            "up": {"qty": "abs(qty) + 1", "note": "coalesce(nullif(note, ''), 'x')"}, "down": {"qty": "qty - 1", "note": "note"}}}"#,
+    );
+    assert!(object(&db, "index public.pair").contains("(qty, note)"));
+    assert!(object(&db, "constraint pairs on public.items").contains("UNIQUE (note, id, qty)"));
+    assert!(object(&db, "constraint k on public.items").contains("qty > 0"));
+}

@@ -151,12 +151,9 @@ impl Planner<'_> {
             ));
         }
         self.gone.insert(qualified(&table.schema, &constraint.name));
-        if constraint.kind == "f" {
-            self.twins
-                .retain(|twin| twin.table != *key || twin.name != constraint.name);
-            let key = key.to_owned();
-            self.dropped_keys.insert((key, constraint.name.clone()));
-        }
+        self.drops(key, &constraint.name, phase);
+        self.twins
+            .retain(|twin| twin.table != *key || twin.name != constraint.name);
         self.change(key, |table| {
             table.constraints.retain(|c| c.name != constraint.name);
             table
@@ -214,7 +211,7 @@ impl Planner<'_> {
             .into_iter()
             .filter(|found| {
                 let at = (found.table.clone(), found.name.clone());
-                !self.dropped_keys.contains(&at)
+                !self.dropped.contains_key(&at)
             })
             .map(|found| format!("foreign key \"{}\" of {}", found.name, found.table))
             .collect();

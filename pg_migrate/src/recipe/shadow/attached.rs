@@ -77,6 +77,29 @@ struct Statistics {
 }
 
 impl Planner<'_> {
+    /// What an earlier operation drops before contract does not hang there any more; what leaves at
+    /// contract is in nobody's way.
+    pub fn pass_over_dropped(&self, group: &mut Group) {
+        let key = group.key;
+        let when = |one: &Attached| {
+            let name = one.detail.get("name")?.as_str()?;
+            let named = matches!(one.kind.as_str(), "index" | "constraint");
+            self.dropped
+                .get(&(key.to_owned(), name.to_owned()))
+                .filter(|_| named)
+                .copied()
+        };
+        group
+            .attached
+            .retain(|one| when(one).is_none_or(|phase| phase == Phase::Contract));
+        for one in &mut group.attached {
+            if when(one).is_some() {
+                one.obstacle = None;
+                one.kind = "dropped".to_owned();
+            }
+        }
+    }
+
     /// Everything must be known, carried or named: there is no third.
     pub fn refuse_obstacles(&self, group: &Group) -> Result<()> {
         let mut blocking = obstacles(&group.attached);

@@ -3,6 +3,7 @@
 //! to change with the column is made anew in the same transaction.
 
 use super::attached::{drops, in_order, makes, obstacles, remade, with_locks};
+use super::constrain::changing;
 use super::keys::definition;
 use super::{column_type, refused_for};
 use crate::document::model::{AlterColumn, Operation};
@@ -127,8 +128,12 @@ impl Planner<'_> {
         table: &Table,
         column: &Column,
     ) -> Result<Option<String>> {
+        let translated = changing(&column.name, op.up.as_ref()).is_some()
+            || changing(&column.name, op.down.as_ref()).is_some();
         Ok(match self.way(op, key, table, column)? {
             Some(Way::Shadow { new }) => Some(new),
+            // The same type, with other values.
+            None if translated && !table.fresh => Some(column_type(column)),
             _ => None,
         })
     }

@@ -89,7 +89,7 @@ impl Planner<'_> {
         let mut keys = self.facts.foreign_keys(group.key)?;
         keys.retain(|key| {
             let at = (key.table.clone(), key.name.clone());
-            !self.dropped_keys.contains(&at)
+            !self.dropped.contains_key(&at)
         });
         keys.extend(
             self.twins

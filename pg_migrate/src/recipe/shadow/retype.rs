@@ -3,6 +3,7 @@
 //! one of them is made once, and swapped once.
 
 use super::attached::{drops, makes, with_locks};
+use super::together::{see_each_other, triggers_last};
 use super::{SHADOW, column_type, disagreements, refused, same};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::{Fault, Result, state};
@@ -193,8 +194,15 @@ impl Planner<'_> {
     }
 
     /// Shadow columns for all of them, swapped in one transaction.
-    pub fn change_types(&mut self, key: &str, table: &Table, changes: Vec<Retype>) -> Result<()> {
+    pub fn change_types(
+        &mut self,
+        key: &str,
+        table: &Table,
+        mut changes: Vec<Retype>,
+    ) -> Result<()> {
         self.syncable(key, table)?;
+        see_each_other(&mut changes);
+        let mark = self.plan.steps.len();
         let mut group = Group {
             moves: changes
                 .iter()
@@ -216,6 +224,7 @@ impl Planner<'_> {
         };
         self.read_mappings(&mut group)?;
         group.attached = self.facts.attached(key, &group.columns())?;
+        self.pass_over_dropped(&mut group);
         self.refuse_obstacles(&group)?;
         self.refuse_shared(&group)?;
         self.refuse_lost_identity(&group)?;
@@ -278,6 +287,8 @@ impl Planner<'_> {
         for change in &group.changes {
             self.afterwards(key, change)?;
         }
+        let steps = self.plan.steps.split_off(mark);
+        self.plan.steps.extend(triggers_last(steps));
         Ok(())
     }
 
@@ -398,19 +409,24 @@ impl Planner<'_> {
         }
         let named = columns.join("\", \"");
         let known = known(group);
+        let made: Vec<String> = self.made.iter().cloned().collect();
         self.push(verify(
             key,
             format!(
-                "SELECT count(*) FROM migrate.not_carried({}, {}, {})",
+                "SELECT count(*) FROM migrate.not_carried({}, {}, {}){}",
                 literal(key),
                 text_array(&columns),
-                text_array(&known)
+                text_array(&known),
+                match made.is_empty() {
+                    true => String::new(),
+                    false => format!(" AS what WHERE what <> ALL ({})", text_array(&made)),
+                }
             ),
             &format!("objects on \"{named}\" of {key} were made or changed meanwhile and would be lost: take that back, and do it again after the contract"),
         ));
         let leaving: Vec<String> = self
-            .dropped_keys
-            .iter()
+            .dropped
+            .keys()
             .filter(|(table, _)| table == key)
             .map(|(_, name)| name.clone())
             .collect();

@@ -1,12 +1,35 @@
 //! Columns whose expressions speak of each other, and the reading of what they say.
 
-use super::retype::Group;
+use super::retype::{Group, Retype};
 use crate::document::model::AlterColumn;
 use crate::fault::Result;
 use crate::recipe::facts::{Column, Table};
 use crate::recipe::plan::Planner;
-use crate::recipe::step::Phase;
+use crate::recipe::step::{Phase, Step};
 use crate::recipe::types;
+
+/// `down` reads the row as the new application sees it: of the other columns too.
+pub fn see_each_other(changes: &mut [Retype]) {
+    let names: Vec<(String, String)> = changes
+        .iter()
+        .map(|change| (change.column.name.clone(), change.shadow.clone()))
+        .collect();
+    for change in changes {
+        for (column, shadow) in &names {
+            change.down = types::rename_identifier(&change.down, column, shadow);
+        }
+    }
+}
+
+/// A trigger may read what another one's column holds: all columns come before the first.
+pub fn triggers_last(steps: Vec<Step>) -> Vec<Step> {
+    let (triggers, mut others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| {
+        let sync = "SELECT migrate.sync_column_trigger";
+        step.phase == Phase::Expand && step.sql.starts_with(sync)
+    });
+    others.extend(triggers);
+    others
+}
 
 impl Planner<'_> {
     /// Several columns whose expressions may speak of each other: `up` of their old values, `down` of
@@ -21,26 +44,7 @@ impl Planner<'_> {
         for (op, column, new_type) in asked {
             changes.push(self.retype(op, key, table, column, new_type)?);
         }
-        let names: Vec<(String, String)> = changes
-            .iter()
-            .map(|change| (change.column.name.clone(), change.shadow.clone()))
-            .collect();
-        for change in &mut changes {
-            for (column, shadow) in &names {
-                change.down = types::rename_identifier(&change.down, column, shadow);
-            }
-        }
-        let mark = self.plan.steps.len();
-        self.change_types(key, table, changes)?;
-        // A trigger may read what the next one's column will hold: all columns come first.
-        let steps = self.plan.steps.split_off(mark);
-        let (triggers, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| {
-            step.phase == Phase::Expand
-                && step.sql.starts_with("SELECT migrate.sync_column_trigger")
-        });
-        self.plan.steps.extend(others);
-        self.plan.steps.extend(triggers);
-        Ok(())
+        self.change_types(key, table, changes)
     }
 
     /// What the group's expressions say is read before anything runs.
