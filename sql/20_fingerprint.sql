@@ -5,7 +5,7 @@
 -- is passed over; so are objects of extensions. Privileges nobody granted or revoked read like the
 -- same privileges granted.
 CREATE FUNCTION migrate.fingerprint() RETURNS TABLE (object text, definition text)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH schemas AS (
     SELECT n.oid, n.nspname, n.nspowner, n.nspacl
     FROM pg_namespace n

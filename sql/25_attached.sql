@@ -1,4 +1,5 @@
--- What hangs on columns, for changes that put another column in their place.
+-- What hangs on columns, for changes that put another column in their place. The queries are long
+-- and read little: compiling them would take longer by far than running them.
 
 -- Everything that hangs on columns `numbers` of a table: what it is, the statements that take it
 -- away and those that make it again, or why it cannot be carried to another column (`obstacle`).
@@ -6,7 +7,7 @@
 -- not known here has an obstacle. `mark` changes when the object does. Every name is in full.
 CREATE FUNCTION migrate.attached(relation oid, numbers int8[])
 RETURNS TABLE (kind text, what text, mark text, relation_name text, rank int, drops text[], makes text[], detail jsonb, obstacle text)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH RECURSIVE direct AS (
     SELECT d.classid, d.objid, min(d.refobjsubid) AS number, bool_or(d.deptype = 'i') AS internal, NULL::oid AS via
     FROM pg_depend d
@@ -255,7 +256,7 @@ $$;
 -- What hangs on the columns and was not there, or was otherwise, when `marks` was written; and what
 -- was there and is gone. Foreign keys are not looked at here: see foreign_key_twins.
 CREATE FUNCTION migrate.not_carried("table" text, "columns" text[], marks text[]) RETURNS SETOF text
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH now AS (
     SELECT a.what, coalesce(a.mark, a.what) AS mark
     FROM migrate.attached(to_regclass($1), ARRAY(
@@ -271,7 +272,7 @@ $$;
 -- same over columns `new`, if it is there.
 CREATE FUNCTION migrate.foreign_key_twins("table" text, old text[], new text[])
 RETURNS TABLE (key_name text, referencing text, twin text, comment text)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH pairs AS (
     SELECT o.attnum AS was, n.attnum AS becomes
     FROM unnest($2, $3) u(old, new)

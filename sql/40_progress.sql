@@ -24,6 +24,8 @@ SELECT b.job,
             WHEN r.verifying THEN 'verifying'
             WHEN r.resting > 0 AND r.blocks_done = r.blocks_total
                  THEN 'waiting for rows that other sessions have locked'
+            WHEN b.unstriped_until > pg_catalog.clock_timestamp()
+                 THEN 'no room on the pages (more WAL, larger table): dead rows are kept by ' || b.unstriped_why
        END AS throttle,
        b.pass,
        q.quarantined,
@@ -34,7 +36,7 @@ SELECT b.job,
 FROM migrate.backfill b
 CROSS JOIN LATERAL (
     SELECT coalesce(pg_catalog.sum(g.rows_updated), 0)::int8 AS rows,
-           coalesce(pg_catalog.sum(g.next_block - g.first_block) FILTER (WHERE g.kind = 'scan'), 0) AS blocks_done,
+           coalesce(pg_catalog.sum(g.blocks_done) FILTER (WHERE g.kind = 'scan'), 0) AS blocks_done,
            coalesce(pg_catalog.sum(g.end_block - g.first_block) FILTER (WHERE g.kind = 'scan'), 0) AS blocks_total,
            coalesce(pg_catalog.bool_or(g.kind = 'verify' AND NOT g.done), false) AS verifying,
            pg_catalog.count(*) FILTER (WHERE NOT g.done AND g.retry_at IS NOT NULL) AS resting

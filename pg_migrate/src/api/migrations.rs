@@ -40,13 +40,19 @@ fn read(
     revision: Option<String>,
     down_revision: Option<Vec<String>>,
 ) -> Result<Document> {
-    document::parse_with(
+    let document = document::parse_with(
         text,
         &Defaults {
             revision,
             down_revision,
         },
-    )
+    )?;
+    if let Some(message) = document.no_version_schema() {
+        error::notice(Fault::new("00000", message).hint(
+            "Until contract the new application finds what is new under its name beside what is old.",
+        ));
+    }
+    Ok(document)
 }
 
 fn step_rows(revision: &str) -> Result<StepRows> {

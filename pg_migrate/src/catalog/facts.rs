@@ -1,6 +1,6 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, mirror, relation};
+use super::{attached, bounds, mirror, relation};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -8,8 +8,10 @@ use crate::pg::analyze;
 use crate::pg::parser::before_collation;
 use crate::pg::spi::{self, Arg};
 use crate::recipe::facts::{
-    Attached, Column, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition, Table,
+    Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
+    Table,
 };
+use crate::recipe::touch_trigger;
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -54,6 +56,24 @@ impl Facts for Live {
             }
         }
         Ok(found)
+    }
+
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>> {
+        bounds::condition(table, siblings, name, bounds)
+    }
+
+    fn condition_of(&self, partition: &str) -> Result<Option<String>> {
+        bounds::of_partition(partition)
+    }
+
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>> {
+        bounds::columns(table, condition)
     }
 
     fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {
@@ -234,6 +254,60 @@ impl Facts for Live {
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool> {
         let table = (!table.is_empty()).then_some(table);
         Ok(analyze::expression(table, expression, target)?.volatile)
+    }
+
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool> {
+        if !fresh {
+            let oid = relation::must_resolve(table)?;
+            let mut known = true;
+            for column in columns {
+                known = known && relation::has_column(oid, &column.name)?;
+            }
+            if known {
+                return self.expression(table, expression, target);
+            }
+        }
+        mirror::expression(table, columns, fresh, expression, target)
+    }
+
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>> {
+        spi::select(
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS \"table\", \
+                    f.conname::text AS name \
+             FROM pg_catalog.pg_constraint k \
+             JOIN pg_catalog.pg_constraint f ON f.conindid = k.conindid AND f.contype = 'f' \
+             JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE k.conrelid = $1::oid AND k.conname = $2 AND f.conparentid = 0 ORDER BY 1, 2",
+            &[
+                Arg::Oid(relation::must_resolve(table)?),
+                Arg::Text(constraint),
+            ],
+        )
+    }
+
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>> {
+        Ok(analyze::expression(Some(table), expression, None)?.columns)
+    }
+
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool> {
+        let relation = relation::must_resolve(table)?;
+        let found: Option<Text> = spi::first(
+            "SELECT t.tgname::text AS value FROM pg_catalog.pg_trigger t \
+             JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE t.tgrelid = $1::oid AND n.nspname = 'migrate' AND p.proname = 'touch_column' \
+               AND t.tgname = $2::pg_catalog.name",
+            &[Arg::Oid(relation), Arg::Text(&touch_trigger(column))],
+        )?;
+        Ok(found.is_some())
     }
 
     fn canonical_type(&self, data_type: &str) -> Result<String> {

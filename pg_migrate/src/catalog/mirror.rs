@@ -5,6 +5,7 @@
 
 use super::relation;
 use crate::fault::{Fault, Result};
+use crate::pg::analyze;
 use crate::pg::spi::{self, ident};
 use crate::pg::subtransaction;
 use crate::recipe::facts::{Column, Effect, IndexKey, IndexShape, Move};
@@ -72,6 +73,35 @@ fn make(table: &str, columns: &[Column], moves: &[Move]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether an expression over a row of the table is volatile: see `Facts::expression_over`.
+pub fn expression(
+    table: &str,
+    columns: &[Column],
+    fresh: bool,
+    expression: &str,
+    target: Option<&str>,
+) -> Result<bool> {
+    let alias = relation::name_parts(table)?.pop().unwrap_or_default();
+    subtransaction::rehearse(|| {
+        if fresh {
+            spi::run("SET LOCAL client_min_messages = warning", &[])?;
+            let columns: Vec<_> = columns
+                .iter()
+                .map(|column| format!("{} {}", ident(&column.name), column.data_type))
+                .collect();
+            let sql = format!(
+                "CREATE TEMP TABLE pg_migrate_mirror ({})",
+                columns.join(", ")
+            );
+            spi::run(&sql, &[])?;
+        } else {
+            make(table, columns, &[])?;
+        }
+        let over = format!("{MIRROR} AS {}", ident(&alias));
+        Ok(analyze::expression(Some(&over), expression, target)?.volatile)
+    })
 }
 
 fn alter(clause: &str) -> Result<()> {

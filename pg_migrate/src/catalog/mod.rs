@@ -3,6 +3,7 @@
 //! subtransaction).
 
 mod attached;
+mod bounds;
 mod facts;
 mod locks;
 mod mirror;
@@ -13,6 +14,7 @@ pub use facts::Live;
 pub use locks::{Blocker, blockers};
 pub use object::{view, views_above};
 pub use relation::{
-    IndexState, exists, extension_owner, has_extension, has_part, index_state, is_mine,
-    is_partition, is_table, may_lock, on_standby, resolve, size, sleeping_triggers, unvalidated,
+    Attachment, IndexState, attachment, exists, extension_owner, has_extension, has_part,
+    index_state, is_mine, is_table, may_lock, on_standby, resolve, size, sleeping_triggers,
+    unvalidated,
 };

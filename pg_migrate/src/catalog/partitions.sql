@@ -13,6 +13,7 @@ SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.reln
         FROM pg_catalog.pg_class pc JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
         WHERE pc.oid = tree.parent) AS parent,
        c.relkind AS kind,
+       coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), '') AS bounds,
        coalesce((
            SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attnum)
            FROM pg_catalog.pg_partitioned_table p
@@ -45,7 +46,9 @@ SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.reln
                       'inherited', k.coninhcount > 0
                   ) ORDER BY k.conname)
            FROM pg_catalog.pg_constraint k
-           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')), '[]'::jsonb) AS constraints
+           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+             -- Not what a foreign key to a partitioned table has for each of its partitions.
+             AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint kp WHERE kp.oid = k.conparentid AND kp.conrelid = k.conrelid)), '[]'::jsonb) AS constraints
 FROM tree
 JOIN pg_catalog.pg_class c ON c.oid = tree.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

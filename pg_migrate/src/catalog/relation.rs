@@ -158,14 +158,32 @@ pub fn index_state(name: &str) -> Result<IndexState> {
     )
 }
 
-/// Whether the table is a partition of `parent` and not on its way out.
-pub fn is_partition(table: &str, parent: &str) -> Result<bool> {
-    flag(
-        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
+/// How a table hangs on a partitioned one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attachment {
+    None,
+    /// The first half of DETACH CONCURRENTLY is done.
+    Leaving,
+    Whole,
+}
+
+pub fn attachment(table: &str, parent: &str) -> Result<Attachment> {
+    #[derive(Deserialize)]
+    struct Row {
+        leaving: bool,
+    }
+    let row: Option<Row> = spi::first(
+        "SELECT h.inhdetachpending AS leaving FROM pg_catalog.pg_inherits h \
+         JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
          WHERE h.inhrelid = pg_catalog.to_regclass($1) AND h.inhparent = pg_catalog.to_regclass($2) \
-           AND c.relispartition AND NOT h.inhdetachpending) AS value",
+           AND c.relispartition",
         &[Arg::Text(table), Arg::Text(parent)],
-    )
+    )?;
+    Ok(match row {
+        None => Attachment::None,
+        Some(row) if row.leaving => Attachment::Leaving,
+        Some(_) => Attachment::Whole,
+    })
 }
 
 /// Whether an index of the table is attached to that index of its parent.
@@ -214,12 +232,16 @@ fn names(sql: &str, relation: u32) -> Result<Vec<String>> {
 }
 
 /// Constraints of the table that hold for new rows only. What is NOT ENFORCED (from 18 on) is
-/// never validated.
+/// never validated; nor, before 18, are the parts that a foreign key to a partitioned table has for
+/// each of its partitions.
 pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
     names(
         "SELECT conname::text AS name FROM pg_catalog.pg_constraint k \
          WHERE conrelid = $1::oid AND NOT convalidated \
-           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1",
+           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) \
+           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint p \
+                           WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid AND p.convalidated) \
+         ORDER BY 1",
         relation,
     )
 }

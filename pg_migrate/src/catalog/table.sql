@@ -7,6 +7,7 @@ SELECT c.oid::int8 AS oid,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
        pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
        c.relpersistence = 't' AS temporary,
+       c.relreplident AS replica_identity,
        c.relpersistence = 'u' AS unlogged,
        pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,
        (c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) AS inherited,
@@ -106,7 +107,9 @@ SELECT c.oid::int8 AS oid,
                       'comment', pg_catalog.obj_description(k.oid, 'pg_constraint')
                   ) ORDER BY k.conname)
            FROM pg_catalog.pg_constraint k
-           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')), '[]'::jsonb) AS constraints
+           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+             -- Not what a foreign key to a partitioned table has for each of its partitions.
+             AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint kp WHERE kp.oid = k.conparentid AND kp.conrelid = k.conrelid)), '[]'::jsonb) AS constraints
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = $1::oid

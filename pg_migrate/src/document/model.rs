@@ -4,6 +4,7 @@
 mod column;
 mod index;
 mod object;
+mod partition;
 mod table;
 
 pub use column::{
@@ -11,16 +12,18 @@ pub use column::{
     UnmergeColumns,
 };
 pub use index::{
-    AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex, IndexColumn,
+    AddForeignKey, CreateConstraint, CreateIndex, DropConstraint, DropIndex,
+    DropMulticolumnConstraint, IndexColumn, RenameConstraint, Values,
 };
 pub use object::{
     AddEnumValue, CreateFunction, CreateMaterializedView, CreateTrigger, CreateType, CreateView,
     DropTrigger, DropView, Privileges, RefreshMaterializedView, Reindex, RenameEnumValue,
     SetSchema,
 };
+pub use partition::{AttachPartition, DetachPartition};
 pub use table::{
-    Check, Column, CreateTable, DropTable, Generated, Identity, References, RenameTable,
-    TableConstraint, TableReferences,
+    Check, Column, CreateTable, DropTable, Exclude, Generated, Identity, IndexParameters,
+    References, RenameTable, ReplicaIdentity, SetReplicaIdentity, TableConstraint, TableReferences,
 };
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +43,9 @@ pub enum Operation {
     DropIndex(DropIndex),
     CreateConstraint(CreateConstraint),
     DropConstraint(DropConstraint),
+    DropMulticolumnConstraint(DropMulticolumnConstraint),
+    RenameConstraint(RenameConstraint),
+    SetReplicaIdentity(SetReplicaIdentity),
     Sql(Sql),
     /// Ours: a batched data migration.
     Backfill(Backfill),
@@ -73,6 +79,10 @@ pub enum Operation {
     Grant(Privileges),
     Revoke(Privileges),
     Reindex(Reindex),
+    // Ours: partitions.
+    AttachPartition(AttachPartition),
+    CreatePartition(AttachPartition),
+    DetachPartition(DetachPartition),
     /// Ours: brings back what `drop_table` or `drop_column` set aside. Written by the extension.
     Restore(Restore),
 }
@@ -92,6 +102,9 @@ impl Operation {
             Operation::DropIndex(_) => "drop_index",
             Operation::CreateConstraint(_) => "create_constraint",
             Operation::DropConstraint(_) => "drop_constraint",
+            Operation::DropMulticolumnConstraint(_) => "drop_multicolumn_constraint",
+            Operation::RenameConstraint(_) => "rename_constraint",
+            Operation::SetReplicaIdentity(_) => "set_replica_identity",
             Operation::Sql(_) => "sql",
             Operation::Backfill(_) => "backfill",
             Operation::AddForeignKey(_) => "add_foreign_key",
@@ -116,7 +129,60 @@ impl Operation {
             Operation::Reindex(_) => "reindex",
             Operation::MergeColumns(_) => "merge_columns",
             Operation::UnmergeColumns(_) => "unmerge_columns",
+            Operation::AttachPartition(_) => "attach_partition",
+            Operation::CreatePartition(_) => "create_partition",
+            Operation::DetachPartition(_) => "detach_partition",
             Operation::Restore(_) => "restore",
+        }
+    }
+}
+
+impl Operation {
+    /// The table it changes, as SQL text. Of what makes, takes or renames a whole table: that one.
+    pub fn table(&self) -> Option<&str> {
+        Some(match self {
+            Operation::CreateTable(op) => &op.name,
+            Operation::DropTable(op) => &op.name,
+            Operation::RenameTable(op) => &op.from,
+            Operation::AddColumn(op) => &op.table,
+            Operation::DropColumn(op) => &op.table,
+            Operation::RenameColumn(op) => &op.table,
+            Operation::AlterColumn(op) => &op.table,
+            Operation::CreateIndex(op) => &op.table,
+            Operation::CreateConstraint(op) => &op.table,
+            Operation::DropConstraint(op) => &op.table,
+            Operation::DropMulticolumnConstraint(op) => &op.table,
+            Operation::RenameConstraint(op) => &op.table,
+            Operation::SetReplicaIdentity(op) => &op.table,
+            Operation::Backfill(op) => &op.table,
+            Operation::AddForeignKey(op) => &op.table,
+            Operation::SetNotNull(op)
+            | Operation::DropNotNull(op)
+            | Operation::TouchColumn(op)
+            | Operation::UntouchColumn(op) => &op.table,
+            Operation::Restore(op) => &op.table,
+            _ => return None,
+        })
+    }
+
+    /// The names of the constraints that it makes.
+    pub fn constraint_names(&self) -> Vec<&str> {
+        match self {
+            Operation::CreateConstraint(op) => vec![&op.name],
+            Operation::AddForeignKey(op) => vec![&op.name],
+            Operation::RenameConstraint(op) => vec![&op.to],
+            Operation::AlterColumn(op) => {
+                let unique = op.unique.iter().map(|made| made.name.as_str());
+                let check = op.check.iter().map(|made| made.name.as_str());
+                let key = op.references.iter().map(|made| made.name.as_str());
+                unique.chain(check).chain(key).collect()
+            }
+            Operation::AddColumn(op) => {
+                let check = op.column.check.iter().map(|made| made.name.as_str());
+                let key = op.column.references.iter().map(|made| made.name.as_str());
+                check.chain(key).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }

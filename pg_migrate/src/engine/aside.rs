@@ -50,7 +50,8 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
         spi::run(&format!("DROP TABLE {key}"), &[])?;
         return Ok(());
     }
-    let hidden = name_with_suffix(&table.name, &format!("_{}", ledger::next_aside_number()?));
+    let suffix = format!("_{}", ledger::next_aside_number()?);
+    let hidden = name_with_suffix(&table.name, &suffix);
     for constraint in table.constraints.iter().filter(|c| c.kind == "f") {
         // A foreign key from a table nobody sees would still stop deletes elsewhere.
         spi::run(
@@ -60,6 +61,13 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
             ),
             &[],
         )?;
+    }
+    // They move with it, and must not meet those of a table set aside before.
+    for companion in companions(table.oid)? {
+        let hidden = format!("{}{suffix}", companion.name);
+        if hidden.len() <= LONGEST {
+            companion.rename(&table.schema, &hidden)?;
+        }
     }
     spi::run(&format!("ALTER TABLE {key} SET SCHEMA {SCHEMA}"), &[])?;
     spi::run(
@@ -106,7 +114,55 @@ pub fn restore_table(name: &str) -> Result<()> {
         ),
         &[],
     )?;
+    let suffix = aside
+        .aside_name
+        .rsplit_once('_')
+        .map(|(_, number)| format!("_{number}"));
+    for companion in companions(aside.relation)? {
+        let name = suffix
+            .as_deref()
+            .and_then(|suffix| companion.name.strip_suffix(suffix));
+        if let Some(name) = name {
+            companion.rename(&schema, name)?;
+        }
+    }
     ledger::forget_aside(aside.aside, false)
+}
+
+/// Bytes of a name at most.
+const LONGEST: usize = 63;
+
+/// An index or an owned sequence of a table.
+#[derive(Deserialize)]
+struct Companion {
+    name: String,
+    kind: String,
+}
+
+impl Companion {
+    /// The constraint of an index is renamed with it.
+    fn rename(&self, schema: &str, to: &str) -> Result<()> {
+        let kind = if self.kind == "S" {
+            "SEQUENCE"
+        } else {
+            "INDEX"
+        };
+        let name = qualified(schema, &self.name);
+        spi::run(&format!("ALTER {kind} {name} RENAME TO {}", ident(to)), &[]).map(drop)
+    }
+}
+
+fn companions(relation: u32) -> Result<Vec<Companion>> {
+    spi::select(
+        "SELECT c.relname::text AS name, c.relkind::text AS kind FROM pg_catalog.pg_class c \
+         WHERE c.oid IN (SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = $1::oid \
+                         UNION ALL \
+                         SELECT d.objid FROM pg_catalog.pg_depend d \
+                         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
+                           AND d.refobjid = $1::oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')) \
+           AND c.relkind IN ('i', 'I', 'S') ORDER BY 1",
+        &[Arg::Oid(relation)],
+    )
 }
 
 fn nothing_aside(what: &str) -> Fault {

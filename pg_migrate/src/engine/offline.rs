@@ -72,7 +72,13 @@ pub fn preview(text: &str) -> Result<Preview> {
         }
     }
     let (up, _) = start::operations_of(&document)?;
-    let plan = recipe::plan(&up, &Live, &document.revision)?;
+    let mut plan = recipe::plan(&up, &Live, &document.revision)?;
+    if let (Some(message), Some(first)) = (document.no_version_schema(), plan.steps.first_mut()) {
+        first.warning = Some(match first.warning.take() {
+            Some(warning) => format!("{message}; {warning}"),
+            None => message,
+        });
+    }
     Ok(Preview {
         revision: document.revision,
         steps: (1..).zip(plan.steps).collect(),

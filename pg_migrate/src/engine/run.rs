@@ -244,6 +244,11 @@ fn concurrent(
             }
         }
     }
+    if step.attempts > 0 && partitions::detached(transactions, revision, step)? {
+        done(step, begun)?;
+        transactions.commit();
+        return Ok(());
+    }
     if let Some(index) = step.args.get("drops").and_then(Value::as_str)
         && step.attempts > 0
         && within(revision, || catalog::index_state(index))? == IndexState::Absent

@@ -7,22 +7,26 @@ use crate::fault::{Fault, Result};
 use crate::pg::{identity, spi};
 use serde::Deserialize;
 
-/// Runs fixed ledger SQL with the rights of the extension's owner. No user SQL, no commit inside.
-pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// The role that owns the extension.
+fn owner() -> Result<u32> {
     #[derive(Deserialize)]
     struct Owner {
         extowner: u32,
     }
-    let owner: Owner = spi::first(
+    let owner: Option<Owner> = spi::first(
         "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
          WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
         &[],
-    )?
-    .ok_or_else(|| {
+    )?;
+    owner.map(|owner| owner.extowner).ok_or_else(|| {
         Fault::wrong_state("extension pg_migrate is not installed in this database")
             .hint("CREATE EXTENSION pg_migrate;")
-    })?;
-    identity::as_ledger_owner(owner.extowner, body)
+    })
+}
+
+/// Runs fixed ledger SQL with the rights of the extension's owner. No user SQL, no commit inside.
+pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    identity::as_ledger_owner(owner()?, body)
 }
 
 mod aside;
@@ -31,17 +35,19 @@ mod event;
 mod range;
 mod revision;
 mod step;
+mod throttle;
 mod worker;
 
 pub use aside::{aside_of, asides_before, forget_aside, next_aside_number, remember_aside};
 pub use backfill::{
     Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
-    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, unfilled,
+    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, set_unstriped,
+    unfilled,
 };
 pub use event::{Event, event, taken_back};
 pub use range::{
-    Moved, Range, claim, clear_quarantine, covered, first_quarantined, insert_ranges, move_range,
-    quarantine, quarantined, quarantined_rows, set_stale, standing,
+    Moved, Range, Window, claim, clear_quarantine, covered, first_quarantined, insert_ranges,
+    move_range, quarantine, quarantined, quarantined_rows, set_stale, standing,
 };
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
@@ -51,4 +57,5 @@ pub use step::{
     StepRow, clear_steps, finish_step, insert_steps, insert_steps_before, next_step, set_step,
     set_waiting, start_step, steps, steps_done,
 };
+pub use throttle::{limits, may_set_throttles, measure, set_limit};
 pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

@@ -35,6 +35,8 @@ pub struct Table {
     pub inherited: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
+    /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
+    pub replica_identity: String,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
@@ -122,12 +124,23 @@ pub struct Partition {
     pub parent: Option<String>,
     /// `pg_class.relkind`: `r`, `p` or `f`.
     pub kind: String,
+    /// As in SQL (`FOR VALUES …`, `DEFAULT`); of the root, nothing.
+    pub bounds: String,
     /// Of a partitioned one: the columns of its key.
     pub columns: Vec<String>,
     /// Of a partitioned one: an expression is in its key.
     pub expressions: bool,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
+}
+
+/// What the bounds of a partition demand of its rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    pub text: String,
+    /// A CHECK that says the same proves it to ATTACH. Not of hash partitions by values that have a
+    /// collation, which a CHECK applies and the bounds do not.
+    pub provable: bool,
 }
 
 /// One column of an index.
@@ -287,6 +300,10 @@ pub trait Facts: ObjectFacts {
     fn names_not_null(&self) -> bool {
         cfg!(feature = "pg18")
     }
+    /// Whether a foreign key of a partitioned table can be added NOT VALID.
+    fn foreign_keys_not_valid_on_partitioned(&self) -> bool {
+        cfg!(feature = "pg18")
+    }
     /// The table whose name is nearest to a misspelt one.
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.
@@ -294,6 +311,19 @@ pub trait Facts: ObjectFacts {
     /// A partitioned table and everything under it: parents before their partitions. Partitions that
     /// are being detached are not listed.
     fn partitions(&self, table: &str) -> Result<Vec<Partition>>;
+    /// What the bounds demand of the rows of a partition called `name`, beside `siblings`; `None`: any
+    /// row fits. Errors: what PostgreSQL says of the bounds.
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>>;
+    /// What a table's rows fulfil because it is a partition; `None`: it is none.
+    fn condition_of(&self, partition: &str) -> Result<Option<String>>;
+    /// The columns that a condition over the table's rows mentions.
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>>;
     /// How an index over the table would be stored. `columns`: those the table has or will have.
     fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
     /// The schema in which an unqualified new object lands, and the bare name.
@@ -371,6 +401,22 @@ pub trait Facts: ObjectFacts {
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
+    /// The same over a row of the table as it will be: with these columns too, or (`fresh`) with
+    /// them alone.
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool>;
+    /// The foreign keys that reference a unique or primary key.
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>>;
+    /// The columns of the table that the expression reads.
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>>;
+    /// Whether a trigger of ours stamps the column at each update.
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.

@@ -2,8 +2,11 @@
 
 use crate::document::model::{CreateIndex, DropIndex, IndexColumn, Operation};
 use crate::fault::{Fault, Result, state};
+use crate::recipe::constraint::mentioned;
+use crate::recipe::facts::Index;
 use crate::recipe::plan::{Planner, concurrent, unlocked};
 use crate::recipe::quote::{ident, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -58,25 +61,37 @@ pub fn drop_index_concurrently(phase: Phase, table: &str, index: &str) -> Step {
     }
 }
 
+fn exists(index: &str) -> Fault {
+    Fault::new("42P07", format!("relation {index} already exists"))
+        .hint("Choose another name, or stamp the revision if this migration ran before.")
+}
+
 impl Planner<'_> {
     pub fn create_index(&mut self, op: &CreateIndex) -> Result<()> {
         let (table_key, table) = self.relation(&op.table, &["r", "p", "m"])?;
         let index = qualified(&table.schema, &op.name);
-        if self.facts.relation_exists(&table.schema, &op.name)? {
+        if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             if op.if_not_exists {
                 return Ok(());
             }
-            return Err(
-                Fault::new("42P07", format!("relation {index} already exists")).hint(
-                    "Choose another name, or stamp the revision if this migration ran before.",
-                ),
-            );
+            return Err(exists(&index));
         }
         for column in &op.columns {
             let physical = self.physical(&table_key, &column.column);
             self.column(&table_key, &table, &physical)?;
         }
         let body = definition(op);
+        let made = Index {
+            name: op.name.clone(),
+            definition: body.clone(),
+            columns: mentioned(&table, &body),
+            unique: op.unique,
+            valid: true,
+            ..Index::default()
+        };
+        if table.indexes.iter().any(|index| index.name == op.name) {
+            return Err(exists(&index));
+        }
         let unique = if op.unique { "UNIQUE " } else { "" };
         let name = ident(&op.name);
         if table.fresh {
@@ -89,6 +104,7 @@ impl Planner<'_> {
                 )
                 .undo(format!("DROP INDEX IF EXISTS {index}")),
             );
+            self.change(&table_key, |table| table.indexes.push(made));
             return Ok(());
         }
         self.plan.inverse.push(Operation::DropIndex(DropIndex {
@@ -133,7 +149,17 @@ impl Planner<'_> {
                 ),
             );
         }
+        self.change(&table_key, |table| table.indexes.push(made));
         Ok(())
+    }
+
+    /// The table of an index that an earlier operation makes.
+    fn made_here(&self, schema: &str, name: &str) -> Option<String> {
+        self.known_tables()
+            .find(|(_, table)| {
+                table.schema == schema && table.indexes.iter().any(|index| index.name == name)
+            })
+            .map(|(key, _)| key.clone())
     }
 
     /// A definition that PostgreSQL would refuse is refused before anything runs.
@@ -174,7 +200,12 @@ impl Planner<'_> {
     }
 
     pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {
-        let Some(table_name) = self.facts.table_of_index(&op.name)? else {
+        let (schema, bare) = self.facts.landing(&op.name)?;
+        let found = match self.made_here(&schema, &bare) {
+            Some(table) => Some(table),
+            None => self.facts.table_of_index(&op.name)?,
+        };
+        let Some(table_name) = found else {
             if op.if_exists {
                 return Ok(());
             }
@@ -184,7 +215,6 @@ impl Planner<'_> {
             ));
         };
         let (table_key, table) = self.relation(&table_name, &["r", "p", "m"])?;
-        let bare = self.facts.landing(&op.name)?.1;
         let Some(index) = table
             .indexes
             .iter()
@@ -202,6 +232,18 @@ impl Planner<'_> {
                 format!("index {bare} belongs to constraint \"{constraint}\" of table {table_key}"),
             )
             .hint("Use drop_constraint: the index goes with it."));
+        }
+        let said = remarks::of_index(&table_key, &table, &index);
+        self.plan.inverse.extend(remarks::operations(said));
+        self.gone.insert(qualified(&table.schema, &index.name));
+        self.change(&table_key, |table| {
+            table.indexes.retain(|found| found.name != index.name);
+        });
+        if table.fresh {
+            let name = qualified(&table.schema, &index.name);
+            let phase = self.now();
+            self.push(unlocked(phase, format!("DROP INDEX {name}")));
+            return Ok(());
         }
         let qualified = qualified(&table.schema, &index.name);
         self.not_a_part(&qualified, index.part_of.as_deref())?;

@@ -11,6 +11,7 @@ mod object;
 pub mod partition;
 pub mod plan;
 pub mod quote;
+mod remarks;
 pub mod script;
 mod shadow;
 pub mod step;
@@ -18,4 +19,5 @@ mod table;
 mod types;
 mod written;
 
-pub use plan::{Plan, Touch, plan};
+pub use column::touch_trigger;
+pub use plan::{How, Plan, Touch, plan};

@@ -3,9 +3,14 @@
 //! steps of its own, bottom up. What only shows while the migration runs is a `Task`, kept with a
 //! step and asked again at its turn.
 
+mod attach;
+mod detach;
+mod fit;
+mod foreign_key;
 mod index;
 mod unique;
 
+pub use foreign_key::ForeignKeyTask;
 pub use index::IndexTask;
 
 use crate::fault::{Fault, Result, state};
@@ -23,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Task {
     Index(IndexTask),
+    ForeignKey(ForeignKeyTask),
 }
 
 impl Task {
@@ -40,6 +46,7 @@ impl Task {
     pub fn missing(&self, facts: &dyn Facts) -> Result<Vec<Step>> {
         match self {
             Task::Index(task) => task.missing(facts),
+            Task::ForeignKey(task) => task.missing(facts),
         }
     }
 }

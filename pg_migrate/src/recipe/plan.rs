@@ -4,8 +4,11 @@
 
 mod build;
 mod order;
+mod read;
+mod uses;
 
 pub use build::{concurrent, ddl, unlocked, validate, verify};
+pub use uses::{How, Touch};
 
 use crate::document::model::Operation;
 use crate::document::nearest;
@@ -14,15 +17,7 @@ use crate::recipe::facts::{Column, Dependent, Facts, ForeignKey, Table};
 use crate::recipe::object::Objects;
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Phase, Step};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A column whose shape a migration changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touch {
-    pub table: String,
-    pub column: String,
-}
 
 /// Everything the engine needs to run a migration and to take it back.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +28,8 @@ pub struct Plan {
     /// Why there is no way back, if there is none.
     pub irreversible: Option<String>,
     pub touches: Vec<Touch>,
+    /// Columns that it uses beside those.
+    pub uses: Vec<Touch>,
 }
 
 /// A rename in flight: until contract the data lives under `old`.
@@ -50,6 +47,12 @@ pub struct Planner<'a> {
     pub revision: &'a str,
     tables: BTreeMap<String, Table>,
     pub renamings: Vec<Renaming>,
+    /// Foreign keys (table, name) that leave.
+    pub dropped_keys: BTreeSet<(String, String)>,
+    /// An SQL statement as written has been planned: what it makes is not known here.
+    pub written: bool,
+    /// What of this operation cannot be checked before it runs.
+    pub doubts: Vec<String>,
     /// Relations that leave at once (views, indexes of constraints): their names are free again.
     pub gone: BTreeSet<String>,
     /// Tables (no column) and columns that leave at contract: until then their names are taken.
@@ -71,12 +74,19 @@ pub struct Planner<'a> {
 }
 
 /// Plans the operations of one migration. Errors name the operation by its number and kind.
-pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Result<Plan> {
+pub fn plan<'a>(
+    operations: &'a [Operation],
+    facts: &'a dyn Facts,
+    revision: &'a str,
+) -> Result<Plan> {
     let mut planner = Planner {
         facts,
         revision,
         tables: BTreeMap::new(),
         renamings: Vec::new(),
+        dropped_keys: BTreeSet::new(),
+        written: false,
+        doubts: Vec::new(),
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
@@ -93,7 +103,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         if planner.done_ahead.contains(&number) {
             continue;
         }
-        planner.operation(operation).map_err(|fault| {
+        planner.one(operation).map_err(|fault| {
             let fault = planner.objects.too_early(fault);
             let place = format!("operations[{number}].{}", operation.kind());
             Fault {
@@ -107,6 +117,7 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
     }
     planner.verify_renamings();
     planner.plan.inverse.reverse();
+    order::drops_first(&mut planner.plan.inverse);
     // Within a phase the document's order holds, but nothing is dropped before all is verified.
     planner.plan.steps.sort_by_key(|step| {
         (
@@ -118,7 +129,47 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
 }
 
 impl Planner<'_> {
+    /// The operations behind the one that is planned.
+    pub fn following(&self) -> &[Operation] {
+        self.operations.get(self.at + 1..).unwrap_or_default()
+    }
+
+    fn one(&mut self, operation: &Operation) -> Result<()> {
+        let (steps, inverse) = (self.plan.steps.len(), self.plan.inverse.len());
+        let fresh = self.is_fresh(operation)?;
+        self.operation(operation)?;
+        let whole = matches!(
+            operation,
+            Operation::DropTable(_) | Operation::RenameTable(_) | Operation::Restore(_)
+        );
+        if fresh && !whole {
+            // It leaves with its table.
+            self.plan.inverse.truncate(inverse);
+        }
+        let doubts = std::mem::take(&mut self.doubts);
+        if let (Some(step), false) = (self.plan.steps.get_mut(steps), doubts.is_empty()) {
+            let doubt = format!("can only be checked when it runs: {}", doubts.join("; "));
+            step.warning = Some(match step.warning.take() {
+                Some(warning) => format!("{warning}; {doubt}"),
+                None => doubt,
+            });
+        }
+        self.written |= matches!(operation, Operation::Sql(op) if !op.on_complete);
+        Ok(())
+    }
+
+    /// Whether it changes a table that an earlier operation makes.
+    fn is_fresh(&self, operation: &Operation) -> Result<bool> {
+        let Some(name) = operation.table() else {
+            return Ok(false);
+        };
+        let (schema, bare) = self.facts.landing(name)?;
+        let found = self.tables.get(&quote::qualified(&schema, &bare));
+        Ok(found.is_some_and(|table| table.fresh))
+    }
+
     fn operation(&mut self, operation: &Operation) -> Result<()> {
+        self.note_uses(operation)?;
         match operation {
             Operation::CreateTable(op) => self.create_table(op),
             Operation::DropTable(op) => self.drop_table(op),
@@ -131,6 +182,9 @@ impl Planner<'_> {
             Operation::DropIndex(op) => self.drop_index(op),
             Operation::CreateConstraint(op) => self.create_constraint(op),
             Operation::DropConstraint(op) => self.drop_constraint(op),
+            Operation::DropMulticolumnConstraint(op) => self.drop_multicolumn_constraint(op),
+            Operation::RenameConstraint(op) => self.rename_constraint(op),
+            Operation::SetReplicaIdentity(op) => self.set_replica_identity(op),
             Operation::Sql(op) => self.sql(op),
             Operation::Backfill(op) => self.backfill(op),
             Operation::AddForeignKey(op) => self.add_foreign_key(op),
@@ -138,6 +192,9 @@ impl Planner<'_> {
             Operation::DropNotNull(op) => self.drop_not_null(op),
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
+            Operation::AttachPartition(op) => self.attach_partition(op),
+            Operation::CreatePartition(op) => self.create_partition(op),
+            Operation::DetachPartition(op) => self.detach_partition(op),
             Operation::Restore(op) => self.restore(op),
             Operation::MergeColumns(op) => self.merge_columns(op),
             Operation::UnmergeColumns(op) => self.unmerge_columns(op),
@@ -235,6 +292,11 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the table, known by its key, is partitioned.
+    pub fn is_partitioned(&self, key: &str) -> bool {
+        self.tables.get(key).is_some_and(|table| table.kind == "p")
+    }
+
     /// Whether a table of that name exists now or will by then.
     pub fn has_table(&self, name: &str) -> Result<bool> {
         let (schema, bare) = self.facts.landing(name)?;
@@ -246,7 +308,19 @@ impl Planner<'_> {
     /// turn comes.
     pub fn dependents(&self, key: &str, column: Option<&str>) -> Result<Vec<Dependent>> {
         let mut found = match column {
-            Some(column) => self.facts.column_dependents(key, column)?,
+            Some(column) => match self.facts.column_dependents(key, column) {
+                // Made by an earlier operation: nothing hangs on it that was not seen.
+                Err(fault)
+                    if fault.sqlstate == state::UNDEFINED_COLUMN
+                        && self
+                            .tables
+                            .get(key)
+                            .is_some_and(|table| table.column(column).is_some()) =>
+                {
+                    Vec::new()
+                }
+                found => found?,
+            },
             None => self.facts.table_dependents(key)?,
         };
         found.retain(|dependent| {
@@ -282,7 +356,8 @@ impl Planner<'_> {
         if let Some(column) = table.column(name) {
             return Ok(column.clone());
         }
-        if table.fresh && table.columns.is_empty() {
+        // What a statement as written makes is not known here.
+        if table.fresh && (table.columns.is_empty() || self.written) {
             return Ok(Column {
                 name: name.to_owned(),
                 ..Column::default()
@@ -324,11 +399,13 @@ impl Planner<'_> {
         self.tables.insert(key, table);
     }
 
-    pub fn touch(&mut self, table: &str, column: &str) {
-        self.plan.touches.push(Touch {
-            table: table.to_owned(),
-            column: column.to_owned(),
-        });
+    /// The tables that operations so far have named, as they will be by now.
+    pub fn known_tables(&self) -> impl Iterator<Item = (&String, &Table)> {
+        self.tables.iter()
+    }
+
+    pub fn forget(&mut self, key: &str) {
+        self.tables.remove(key);
     }
 
     /// The name under which the data of `column` is until contract, if a rename is in flight.

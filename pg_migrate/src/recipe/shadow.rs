@@ -7,18 +7,23 @@
 
 mod attached;
 mod carry;
+mod constrain;
 mod in_place;
 mod keys;
 mod rename;
 mod retype;
+mod together;
+
+pub use constrain::translated;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
-use crate::recipe::plan::{Planner, concurrent, ddl};
+use crate::recipe::plan::{How, Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
+use constrain::changing;
 use in_place::Way;
 
 /// What the names of helpers end with while a change is under way.
@@ -87,31 +92,56 @@ impl Planner<'_> {
         if op.needs_column() {
             self.not_replaced(&key, &physical)?;
         }
+        let up = changing(&physical, op.up.as_ref()).cloned();
+        let down = changing(&physical, op.down.as_ref()).cloned();
+        let translated = up.is_some() || down.is_some();
+        let op = &AlterColumn {
+            up,
+            down,
+            ..op.clone()
+        };
+        let used = !table.fresh && translated;
         match self.way(op, &key, &table, &column)? {
+            Some(Way::Shadow { new }) => {
+                return self.alter_beside(op, &key, &table, &column, &new);
+            }
+            // The type alone would not need it.
+            Some(Way::InPlace { new, .. }) if used && !table.empty && constrains(op) => {
+                return self.alter_beside(op, &key, &table, &column, &new);
+            }
             Some(Way::InPlace { new, same_base }) => {
                 self.change_in_place(op, &key, &table, &column, &new, same_base)?;
             }
-            Some(Way::Shadow { new }) => return self.change_type(op, &key, &table, &column, &new),
+            // The nulls are replaced where they are, unless the old application is to keep them.
+            None if used && fills_nulls(op) => self.fill_nulls(&key, &column, op)?,
+            None if used => {
+                return self.alter_beside(op, &key, &table, &column, &column_type(&column));
+            }
             None => {}
         }
-        if op.up.is_some() && !self.has_new_type(op, &column)? {
-            if op.nullable != Some(false) {
-                if op.data_type.is_some() {
-                    return self.change_type(op, &key, &table, &column, &column_type(&column));
-                }
-                return Err(Fault::invalid("up has nothing to do here").hint(
-                    "up gives the value for a new type or, with nullable: false, for the nulls.",
-                ));
-            }
-            self.fill_nulls(&key, &column, op)?;
-        }
         self.simple_changes(op, &key, &column)
+    }
+
+    /// Old and new side by side: the column as it is, and a shadow with everything that changes.
+    fn alter_beside(
+        &mut self,
+        op: &AlterColumn,
+        key: &str,
+        table: &Table,
+        column: &Column,
+        new_type: &str,
+    ) -> Result<()> {
+        let shadows = self.shadow(op, key, table, column, new_type)?;
+        for constraint in constraints_of(op, key, &column.name) {
+            self.constrain(&constraint, &shadows)?;
+        }
+        Ok(())
     }
 
     /// `nullable: false` with `up`: nulls are replaced, in old rows and in new ones.
     fn fill_nulls(&mut self, key: &str, column: &Column, op: &AlterColumn) -> Result<()> {
         let Some(up) = &op.up else { return Ok(()) };
-        self.facts.expression(key, up, Some(&column.data_type))?;
+        self.reads(key, up, Some(&column.data_type))?;
         let name = ident(&column.name);
         // 'fill': here a null is never what a writer wants, unlike in a column that is new.
         self.push(
@@ -141,7 +171,7 @@ impl Planner<'_> {
             Lock::AccessExclusive,
             drop_sync_trigger(key, "", &column.name),
         ));
-        self.touch(key, &column.name);
+        self.touch_as(key, &column.name, How::Fill);
         Ok(())
     }
 
@@ -157,11 +187,8 @@ impl Planner<'_> {
                 let data_type = self
                     .replacing(key, &column.name)
                     .unwrap_or_else(|| column.data_type.clone());
-                if !self.objects.mentions_label(value) {
-                    self.facts
-                        .expression("", value, Some(&data_type))
-                        .map(drop)?;
-                }
+                let known = (!data_type.is_empty()).then_some(data_type.as_str());
+                self.reads_alone(value, known)?;
             }
             let phase = self.now_for(key, &column.name);
             let step = ddl(phase, key, Lock::AccessExclusive, set(default));
@@ -203,28 +230,44 @@ impl Planner<'_> {
             Some(true) => self.drop_not_null(&of)?,
             None => {}
         }
-        let one = |name: &str, kind: &str| CreateConstraint {
-            name: name.to_owned(),
-            table: key.to_owned(),
-            kind: kind.to_owned(),
-            columns: vec![op.column.clone()],
-            ..CreateConstraint::default()
-        };
-        if let Some(unique) = &op.unique {
-            self.create_constraint(&one(&unique.name, "unique"))?;
-        }
-        if let Some(check) = &op.check {
-            self.create_constraint(&CreateConstraint {
-                check: Some(check.constraint.clone()),
-                ..one(&check.name, "check")
-            })?;
-        }
-        if let Some(references) = &op.references {
-            self.create_constraint(&CreateConstraint {
-                references: Some(references.into()),
-                ..one(&references.name, "foreign_key")
-            })?;
+        for constraint in constraints_of(op, key, &op.column) {
+            self.create_constraint(&constraint)?;
         }
         Ok(())
     }
+}
+
+/// Whether a value may be forbidden that was not.
+fn constrains(op: &AlterColumn) -> bool {
+    let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+    constrained || op.nullable.is_some()
+}
+
+fn fills_nulls(op: &AlterColumn) -> bool {
+    let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+    op.nullable == Some(false) && op.up.is_some() && op.down.is_none() && !constrained
+}
+
+/// The constraints the operation asks for, as operations of their own.
+fn constraints_of(op: &AlterColumn, key: &str, column: &str) -> Vec<CreateConstraint> {
+    let one = |name: &str, kind: &str| CreateConstraint {
+        name: name.to_owned(),
+        table: key.to_owned(),
+        kind: kind.to_owned(),
+        columns: vec![column.to_owned()],
+        ..CreateConstraint::default()
+    };
+    let unique = op.unique.iter().map(|unique| one(&unique.name, "unique"));
+    let check = op.check.iter().map(|check| CreateConstraint {
+        check: Some(check.constraint.clone()),
+        no_inherit: check.no_inherit,
+        ..one(&check.name, "check")
+    });
+    let references = op.references.iter().map(|references| CreateConstraint {
+        references: Some(references.into()),
+        deferrable: references.deferrable,
+        initially_deferred: references.initially_deferred,
+        ..one(&references.name, "foreign_key")
+    });
+    unique.chain(check).chain(references).collect()
 }

@@ -20,6 +20,7 @@ mod entry;
 mod filling;
 mod install;
 mod moves;
+mod names;
 mod program;
 mod rules;
 mod settings;

@@ -54,7 +54,7 @@ pub struct Program {
     pub up: Derivation,
     pub new_default: Option<Compiled>,
     pub policy: Policy,
-    /// One-way: the columns that `up` reads; empty where following makes no sense.
+    /// Other columns that `up` reads; empty where following makes no sense.
     pub sources: Vec<Column>,
     pub installed: u32,
     pub first_epoch: bool,
@@ -189,11 +189,16 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
             trigger::MOST_COLUMNS
         )));
     }
-    let sources = match (&up, &old, policy) {
-        (Derivation::Run(up), None, Policy::New | Policy::Raise) if !up.volatile => up
+    let olds: Vec<i16> = old
+        .iter()
+        .chain(&more)
+        .map(|old| old.column.number)
+        .collect();
+    let sources = match (&up, policy) {
+        (Derivation::Run(up), Policy::New | Policy::Raise) if !up.volatile => up
             .reads
             .iter()
-            .filter(|number| **number != new.number)
+            .filter(|number| **number != new.number && !olds.contains(number))
             .map(|number| place.numbered(*number))
             .collect(),
         _ => Vec::new(),

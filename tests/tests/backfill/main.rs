@@ -4,6 +4,8 @@ mod concurrency;
 mod jobs;
 mod passes;
 mod refused;
+mod stripes;
+mod throttles;
 
 use pg_migrate_tests::Db;
 

@@ -115,9 +115,11 @@ fn partitions_come_and_go_between_the_steps() {
     db.wait_for(
         "the build on the last leaf",
         60,
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_us%' AND wait_event_type = 'Lock')",
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_feb_us'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted)
+         AND EXISTS (SELECT FROM pg_class WHERE relname = 'orders_feb_us_amount_lower_idx')",
     );
-    db.run("CREATE TABLE orders_aug PARTITION OF orders FOR VALUES FROM ('2026-08-01') TO ('2026-09-01');
+    db.run("CREATE TABLE orders_aug (LIKE orders);
+            ALTER TABLE orders ATTACH PARTITION orders_aug FOR VALUES FROM ('2026-08-01') TO ('2026-09-01');
             CREATE TABLE late (LIKE orders);
             INSERT INTO late SELECT g, 'eu', '2026-06-06', g, 'late' || g, 1 FROM generate_series(1, 1000) g;
             ALTER TABLE orders ATTACH PARTITION late FOR VALUES FROM ('2026-06-01') TO ('2026-07-01')");
@@ -130,7 +132,6 @@ fn partitions_come_and_go_between_the_steps() {
     // The last leaf leaves before it is attached.
     db.run("CALL migrate.downgrade('-1')");
     apply(&db, INDEX);
-    db.run("SET migrate.lock_timeout = '50ms'; SET migrate.lock_deadline = '1s'; SELECT 1");
     blocker
         .batch_execute("BEGIN; UPDATE orders_feb_us SET amount = 5")
         .unwrap();
@@ -141,9 +142,10 @@ fn partitions_come_and_go_between_the_steps() {
     db.wait_for(
         "the build on the last leaf",
         60,
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_us%' AND wait_event_type = 'Lock')",
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_feb_us'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted)
+         AND EXISTS (SELECT FROM pg_class WHERE relname = 'orders_feb_us_amount_lower_idx')",
     );
-    db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_us%'");
+    db.run("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'orders_feb_us'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted");
     blocker.batch_execute("COMMIT").unwrap();
     let _ = upgrade.join().unwrap();
     db.run("ALTER TABLE orders_feb DETACH PARTITION orders_feb_us");
@@ -172,9 +174,10 @@ fn an_interrupted_build_is_begun_again_and_taken_back() {
         db.wait_for(
             "the build",
             60,
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_eu%' AND wait_event_type = 'Lock')",
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_feb_eu'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted)
+         AND EXISTS (SELECT FROM pg_class WHERE relname = 'orders_feb_eu_amount_lower_idx')",
         );
-        db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY orders_feb_eu%'");
+        db.run("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'orders_feb_eu'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted");
         drop(blocker);
         upgrade.join().unwrap().unwrap_err();
         assert!(!valid(&db, "orders_feb_eu_amount_lower_idx"));

@@ -1,6 +1,8 @@
 //! Partitioned tables, on several levels and with a default partition: every change online, under
 //! writers whose updates move rows between partitions, with the end state of the plain statement.
 
+mod attach;
+mod constraints;
 mod indexes;
 mod keys;
 

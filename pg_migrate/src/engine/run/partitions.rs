@@ -2,7 +2,7 @@
 //! that ask which partitions came.
 
 use super::{Progress, done, wants};
-use crate::catalog::{self, Live};
+use crate::catalog::{self, Attachment, Live};
 use crate::engine::context::{Transactions, within};
 use crate::engine::locks;
 use crate::fault::{Fault, Result};
@@ -23,7 +23,7 @@ pub fn needless(revision: &Revision, step: &StepRow) -> Result<Option<String>> {
         return Ok(None);
     };
     within(revision, || {
-        if !catalog::is_partition(table, parent)? {
+        if catalog::attachment(table, parent)? != Attachment::Whole {
             return Ok(Some(format!(
                 "{table} is no partition of {parent} any more"
             )));
@@ -35,6 +35,33 @@ pub fn needless(revision: &Revision, step: &StepRow) -> Result<Option<String>> {
             _ => Ok(None),
         }
     })
+}
+
+/// Whether a DETACH CONCURRENTLY that was begun before is through; one that was interrupted after
+/// its first half is finished here.
+pub fn detached(
+    transactions: &mut dyn Transactions,
+    revision: &Revision,
+    step: &StepRow,
+) -> Result<bool> {
+    let word = |key: &str| step.args.get(key).and_then(Value::as_str);
+    let (Some(partition), Some(table)) = (word("detaches"), word("from")) else {
+        return Ok(false);
+    };
+    match within(revision, || catalog::attachment(partition, table))? {
+        Attachment::Whole => Ok(false),
+        Attachment::None => Ok(true),
+        Attachment::Leaving => {
+            transactions.commit();
+            super::at_top_level(
+                transactions,
+                revision,
+                &format!("ALTER TABLE {table} DETACH PARTITION {partition} FINALIZE"),
+            )
+            .map_err(|fault| super::at_step(fault, step))?;
+            Ok(true)
+        }
+    }
 }
 
 /// Asks what partitions still lack, under the locks of the step. That becomes steps before it;

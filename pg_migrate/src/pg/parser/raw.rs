@@ -32,7 +32,7 @@ tagged! {
     CreateTableAsStmt T_CreateTableAsStmt, CreateTrigStmt T_CreateTrigStmt, DefElem T_DefElem,
     DiscardStmt T_DiscardStmt, DropStmt T_DropStmt, FuncCall T_FuncCall, IndexElem T_IndexElem,
     IndexStmt T_IndexStmt, List T_List, GrantStmt T_GrantStmt, MinMaxExpr T_MinMaxExpr, PartitionCmd T_PartitionCmd,
-    RawStmt T_RawStmt, RefreshMatViewStmt T_RefreshMatViewStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
+    RangeVar T_RangeVar, RawStmt T_RawStmt, RefreshMatViewStmt T_RefreshMatViewStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
     RuleStmt T_RuleStmt, SQLValueFunction T_SQLValueFunction, SelectStmt T_SelectStmt, String T_String,
     TransactionStmt T_TransactionStmt, TypeCast T_TypeCast, UpdateStmt T_UpdateStmt,
     VacuumStmt T_VacuumStmt, ViewStmt T_ViewStmt,

@@ -80,6 +80,8 @@ pub struct CreateTable {
     pub foreign_keys: Vec<Constraint>,
     /// The statement without them; `None` where there are none.
     pub without_foreign_keys: Option<String>,
+    /// A partition with nothing of its own: its table, and its bounds.
+    pub partition_of: Option<(Name, String)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,6 +140,13 @@ pub enum CommandKind {
         cascade: bool,
     },
     ValidateConstraint,
+    AttachPartition {
+        partition: Name,
+        /// `FOR VALUES …` or `DEFAULT`.
+        bounds: String,
+    },
+    /// CONCURRENTLY or not; FINALIZE is another command.
+    DetachPartition(Name),
     Other,
 }
 

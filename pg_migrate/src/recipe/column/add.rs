@@ -6,10 +6,10 @@ use super::{backfill_step, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::document::model::{AddColumn, Column, CreateConstraint, DropColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts;
-use crate::recipe::plan::{Planner, ddl, unlocked};
+use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
-use crate::recipe::table::column_clause;
+use crate::recipe::table::{column_clause, inline_constraints};
 use serde_json::json;
 
 impl Planner<'_> {
@@ -28,21 +28,10 @@ impl Planner<'_> {
             )
             .hint("Choose another name, or stamp the revision if this migration ran before."));
         }
-        self.facts
-            .canonical_type(&column.data_type)
-            .or_else(|fault| {
-                // serial and its kin are spellings of the parser, not types.
-                if column.data_type.to_lowercase().contains("serial")
-                    || self.makes_type(&column.data_type)
-                {
-                    Ok(String::new())
-                } else {
-                    Err(fault)
-                }
-            })?;
+        let data_type = self.data_type(&column.data_type)?;
         let remembered = facts::Column {
             name: column.name.clone(),
-            data_type: column.data_type.clone(),
+            data_type,
             not_null: !column.nullable,
             default: column.default.clone(),
             ..facts::Column::default()
@@ -61,6 +50,7 @@ impl Planner<'_> {
             literal(self.revision)
         );
         if table.fresh || table.empty {
+            self.value_checked(&key, op)?;
             let sql = format!(
                 "ALTER TABLE {key} ADD COLUMN {}",
                 column_clause(column, true)?
@@ -72,7 +62,10 @@ impl Planner<'_> {
             };
             self.push(step.undo(undo));
             self.comment(&key, column);
-            self.change(&key, |table| table.columns.push(remembered));
+            self.change(&key, |table| {
+                table.columns.push(remembered);
+                inline_constraints(table, column);
+            });
             return Ok(());
         }
         if counted::is_counted(column) {
@@ -86,17 +79,7 @@ impl Planner<'_> {
             .default
             .as_ref()
             .is_some_and(|default| self.objects.mentions_label(default));
-        let unknown = later || self.makes_type(&column.data_type);
-        let volatile = match &column.default {
-            Some(_) if unknown => false,
-            Some(default) => self
-                .facts
-                .expression("", default, Some(&column.data_type))?,
-            None => false,
-        };
-        if let Some(up) = &op.up {
-            self.facts.expression(&key, up, Some(&column.data_type))?;
-        }
+        let volatile = self.value_checked(&key, op)?;
         let filled = op.up.is_some() || volatile;
         if !column.nullable && column.default.is_none() && op.up.is_none() {
             return Err(Fault::new(
@@ -180,8 +163,32 @@ impl Planner<'_> {
                 ));
             }
         }
-        self.touch(&key, &column.name);
+        self.touch_as(&key, &column.name, How::Fill);
         Ok(())
+    }
+
+    /// Reads the column's expressions; whether its default is volatile.
+    fn value_checked(&mut self, key: &str, op: &AddColumn) -> Result<bool> {
+        let column = &op.column;
+        let serial = column.data_type.to_lowercase().contains("serial");
+        if self.makes_type(&column.data_type) {
+            return Ok(false);
+        }
+        let target = (!serial).then_some(column.data_type.as_str());
+        if let Some(up) = &op.up {
+            self.reads(key, up, target)?;
+        }
+        if let Some(text) = column
+            .generated
+            .as_ref()
+            .and_then(|g| g.expression.as_ref())
+        {
+            self.reads(key, text, target)?;
+        }
+        match &column.default {
+            Some(default) => self.reads_alone(default, target),
+            None => Ok(false),
+        }
     }
 
     pub fn comment(&mut self, key: &str, column: &Column) {
@@ -235,12 +242,15 @@ impl Planner<'_> {
         if let Some(check) = &column.check {
             self.constraint_steps(&CreateConstraint {
                 check: Some(check.constraint.clone()),
+                no_inherit: check.no_inherit,
                 ..one(check.name.clone(), "check")
             })?;
         }
         if let Some(references) = &column.references {
             self.constraint_steps(&CreateConstraint {
                 references: Some(references.into()),
+                deferrable: references.deferrable,
+                initially_deferred: references.initially_deferred,
                 ..one(references.name.clone(), "foreign_key")
             })?;
         }

@@ -1,13 +1,14 @@
 //! drop_column, which sets the column aside, and the restore that brings it back.
 
 use super::{drop_sync_trigger, sync_backfill, sync_trigger};
-use crate::document::model::{ColumnOf, CreateIndex, DropColumn, Operation, Restore};
+use crate::document::model::{Backfill, ColumnOf, CreateIndex, DropColumn, Operation, Restore};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::constraint::clause_of;
 use crate::recipe::facts::{self, Table};
 use crate::recipe::index::drop_index_concurrently;
-use crate::recipe::plan::{Planner, ddl};
+use crate::recipe::plan::{Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Lock, Phase};
 
 impl Planner<'_> {
@@ -19,7 +20,20 @@ impl Planner<'_> {
         let column = self.column(&key, &table, &op.column)?;
         self.settled(&key, &op.column)?;
         let name = ident(&op.column);
-        if !table.fresh {
+        if table.fresh {
+            // Nobody has seen it: nothing is set aside.
+            let phase = self.now();
+            let sql = format!("ALTER TABLE {key} DROP COLUMN {name}");
+            self.push(unlocked(phase, sql));
+            self.change(&key, |table| {
+                table.columns.retain(|found| found.name != op.column);
+                let without = |columns: &Vec<String>| !columns.contains(&op.column);
+                table.indexes.retain(|index| without(&index.columns));
+                table.constraints.retain(|found| without(&found.columns));
+            });
+            return Ok(());
+        }
+        {
             let dependents = self.dependents(&key, Some(&op.column))?;
             if !dependents.is_empty() {
                 let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();
@@ -32,6 +46,8 @@ impl Planner<'_> {
             }
         }
         let mut contract = Vec::new();
+        let (stamp, _) = self.touch_moves(&key, &op.column, None)?;
+        contract.extend(stamp.clone());
         if let Some(down) = &op.down {
             self.syncable(&key, &table)?;
             self.facts.expression(&key, down, Some(&column.data_type))?;
@@ -98,9 +114,22 @@ impl Planner<'_> {
                 literal(&op.column),
                 literal(self.revision)
             ));
-            let mut back = restoration(&key, &column, op.down.clone(), &indexes, &constraints);
+            let mut back = restoration(
+                &key,
+                &table,
+                &column,
+                op.down.clone(),
+                &indexes,
+                &constraints,
+            );
             if table.kind == "p" {
                 self.name_parts(&key, &table, &mut back)?;
+            }
+            if stamp.is_some() {
+                back.operations.push(Operation::TouchColumn(ColumnOf {
+                    table: key.clone(),
+                    column: op.column.clone(),
+                }));
             }
             self.plan.inverse.push(Operation::Restore(back));
         }
@@ -169,6 +198,7 @@ impl Planner<'_> {
         for sql in &op.attributes {
             self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql));
         }
+        self.touch(&key, column);
         self.change(&key, |table| {
             table.columns.push(facts::Column {
                 name: column.to_owned(),
@@ -212,6 +242,8 @@ impl Planner<'_> {
                 Operation::CreateIndex(index) => self.create_index(index)?,
                 Operation::SetNotNull(column) => self.set_not_null(column)?,
                 Operation::CreateConstraint(constraint) => self.constraint_steps(constraint)?,
+                Operation::Backfill(backfill) => self.backfill(backfill)?,
+                Operation::TouchColumn(column) => self.touch_column(column)?,
                 Operation::Sql(sql) => self.sql(sql)?,
                 other => {
                     return Err(Fault::invalid(format!(
@@ -227,6 +259,7 @@ impl Planner<'_> {
 
 fn restoration(
     key: &str,
+    table: &facts::Table,
     column: &facts::Column,
     fill: Option<String>,
     indexes: &[facts::Index],
@@ -241,6 +274,17 @@ fn restoration(
     }
     let mut operations: Vec<Operation> = Vec::new();
     if column.not_null && column.identity.is_none() {
+        if let (Some(default), None) = (&column.default, &fill) {
+            // For rows that were written while it was away.
+            operations.push(Operation::Backfill(Backfill {
+                table: key.to_owned(),
+                set: [(column.name.clone(), default.clone().into())]
+                    .into_iter()
+                    .collect(),
+                predicate: Some(format!("{name} IS NULL")),
+                down: None,
+            }));
+        }
         operations.push(Operation::SetNotNull(ColumnOf {
             table: key.to_owned(),
             column: column.name.clone(),
@@ -254,9 +298,15 @@ fn restoration(
             definition: Some(index.definition.clone()),
             ..CreateIndex::default()
         }));
+        let said = remarks::of_index(key, table, index);
+        operations.extend(remarks::operations(said));
     }
     for constraint in constraints {
-        operations.push(Operation::CreateConstraint(clause_of(key, constraint)));
+        operations.push(Operation::CreateConstraint(clause_of(
+            key, table, constraint,
+        )));
+        let said = remarks::of_constraint(key, table, constraint);
+        operations.extend(remarks::operations(said));
     }
     Restore {
         table: key.to_owned(),

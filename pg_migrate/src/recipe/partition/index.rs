@@ -44,7 +44,7 @@ pub struct Owner {
 }
 
 impl IndexTask {
-    fn label(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match &self.constraint {
             Some(owner) if owner.kind == "PRIMARY KEY" => "pkey",
             Some(_) => "key",
@@ -89,7 +89,7 @@ impl IndexTask {
     }
 
     /// An index that a partition has already and that can become the part.
-    fn fitting<'a>(&self, node: &'a Partition) -> Option<&'a str> {
+    pub fn fitting<'a>(&self, node: &'a Partition) -> Option<&'a str> {
         node.indexes
             .iter()
             .find(|index| {

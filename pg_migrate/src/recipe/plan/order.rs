@@ -1,7 +1,10 @@
 //! Which changes of one migration may follow each other on the same table or column.
 
 use super::Planner;
+use crate::document::model::Operation;
 use crate::fault::{Fault, Result, state};
+use crate::recipe::facts::Table;
+use crate::recipe::quote::qualified;
 use crate::recipe::step::Phase;
 
 impl Planner<'_> {
@@ -46,6 +49,28 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether an operation behind this one changes the table, or may.
+    pub fn named_later(&self, key: &str, table: &Table) -> Result<bool> {
+        for later in self.following() {
+            let named = match later {
+                Operation::Sql(sql) => {
+                    !sql.on_complete && sql.up.to_lowercase().contains(&table.name.to_lowercase())
+                }
+                _ => match later.table() {
+                    Some(named) => {
+                        let (schema, bare) = self.facts.landing(named)?;
+                        qualified(&schema, &bare) == *key
+                    }
+                    None => false,
+                },
+            };
+            if named {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// From now on the table (`column`: its column) is one that leaves at contract.
     pub fn leaves(&mut self, key: &str, column: Option<&str>) {
         self.leaving
@@ -73,6 +98,29 @@ impl Planner<'_> {
         )
         .detail("What is dropped leaves at contract, after everything else; until then its name is taken.")
         .hint("Put them in two migrations, and contract the first before the second is applied."))
+    }
+}
+
+/// Of a way back: what it drops goes before the columns of the same table change, which would carry
+/// it along.
+pub fn drops_first(operations: &mut [Operation]) {
+    for number in 1..operations.len() {
+        let mut at = number;
+        while at > 0 && goes_before(&operations[at], &operations[at - 1]) {
+            operations.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+fn goes_before(drop: &Operation, change: &Operation) -> bool {
+    match (drop, change) {
+        (Operation::DropConstraint(drop), Operation::AlterColumn(change)) => {
+            drop.table == change.table
+        }
+        // An index is in the schema of its table: another table's is not in the way either.
+        (Operation::DropIndex(_), Operation::AlterColumn(_)) => true,
+        _ => false,
     }
 }
 

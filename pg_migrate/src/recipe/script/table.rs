@@ -2,8 +2,9 @@
 
 use super::{no_cascade, sql, written};
 use crate::document::model::{
-    AddColumn, AddForeignKey, AlterColumn, Check, Column, ColumnOf, CreateConstraint, DropColumn,
-    DropConstraint, Generated, Identity, Operation, References, Sql, TableReferences,
+    AddColumn, AddForeignKey, AlterColumn, AttachPartition, Check, Column, ColumnOf,
+    CreateConstraint, DetachPartition, DropColumn, DropConstraint, Generated, Identity, Operation,
+    References, Sql, TableReferences,
 };
 use crate::fault::Result;
 use crate::pg::parser::tree::{
@@ -15,6 +16,13 @@ use crate::recipe::quote::ident;
 
 /// As written, but for its foreign keys to other tables, which lock those.
 pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<Operation>>> {
+    if let Some((parent, bounds)) = &table.partition_of {
+        return Ok(Some(vec![Operation::CreatePartition(AttachPartition {
+            table: sql(parent),
+            partition: sql(&table.name),
+            bounds: bounds.clone(),
+        })]));
+    }
     let Some(rest) = &table.without_foreign_keys else {
         return Ok(None);
     };
@@ -124,6 +132,7 @@ impl Walk<'_> {
                 table: sql(table),
                 name: name.clone(),
                 if_exists: *if_exists,
+                ..DropConstraint::default()
             }),
             // On its own, so that its scan runs under no lock of another step.
             CommandKind::ValidateConstraint => Operation::Sql(Sql {
@@ -132,6 +141,19 @@ impl Walk<'_> {
                 no_transaction: true,
                 ..Sql::default()
             }),
+            CommandKind::AttachPartition { partition, bounds } => {
+                Operation::AttachPartition(AttachPartition {
+                    table: sql(table),
+                    partition: sql(partition),
+                    bounds: bounds.clone(),
+                })
+            }
+            CommandKind::DetachPartition(partition) => {
+                Operation::DetachPartition(DetachPartition {
+                    table: sql(table),
+                    partition: sql(partition),
+                })
+            }
             CommandKind::Other => as_written(table, command),
         };
         Ok(vec![one])
@@ -263,6 +285,7 @@ fn references(found: &tree::References) -> TableReferences {
         columns: found.columns.clone(),
         on_delete: found.on_delete.map(str::to_owned),
         on_update: found.on_update.map(str::to_owned),
+        ..TableReferences::default()
     }
 }
 
@@ -359,6 +382,7 @@ fn inline(column: &mut Column, added: &Constraint, name: &str) -> bool {
             column.check = Some(Check {
                 name: name.to_owned(),
                 constraint: expression.clone(),
+                ..Check::default()
             });
         }
         (ConstraintKind::ForeignKey, _, Some(found))
@@ -371,6 +395,7 @@ fn inline(column: &mut Column, added: &Constraint, name: &str) -> bool {
                 column: found.columns.concat(),
                 on_delete: whole.on_delete,
                 on_update: whole.on_update,
+                ..References::default()
             });
         }
         _ => return false,

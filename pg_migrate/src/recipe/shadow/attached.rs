@@ -4,7 +4,7 @@
 use super::retype::Group;
 use super::{SHADOW, refused};
 use crate::fault::Result;
-use crate::recipe::facts::Attached;
+use crate::recipe::facts::{Attached, is_not_enforced, is_temporal};
 use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Lock, Phase, Step};
@@ -91,6 +91,19 @@ impl Planner<'_> {
                     one.what
                 ));
             }
+        }
+        let constraints = group.table.constraints.iter();
+        for constraint in constraints.filter(|c| group.involves(&c.columns)) {
+            let kind = if constraint.kind == "x" {
+                "exclusion"
+            } else if constraint.kind != "c" && is_temporal(&constraint.definition) {
+                "temporal"
+            } else if is_not_enforced(&constraint.definition) {
+                "unenforced"
+            } else {
+                continue;
+            };
+            blocking.push(format!("{kind} constraint {}", constraint.name));
         }
         if group.table.kind == "p" {
             blocking.push("the partitions' indexes and constraints".into());

@@ -36,19 +36,15 @@ struct Rechecked {
 
 impl Planner<'_> {
     /// The type asked for, if it is another than the column has.
-    pub fn new_type(&self, op: &AlterColumn, column: &Column) -> Result<Option<String>> {
+    pub fn new_type(&mut self, op: &AlterColumn, column: &Column) -> Result<Option<String>> {
         let Some(wanted) = &op.data_type else {
             return Ok(None);
         };
-        let wanted = self.facts.canonical_type(wanted)?;
+        let wanted = self.data_type(wanted)?;
         // The same type with other values keeps its collation.
         let same =
             types::same_type(column, &wanted) || (op.up.is_some() && wanted == column.data_type);
         Ok((!same).then_some(wanted))
-    }
-
-    pub fn has_new_type(&self, op: &AlterColumn, column: &Column) -> Result<bool> {
-        Ok(self.new_type(op, column)?.is_some())
     }
 
     /// How the type changes. `None`: it does not.
@@ -197,13 +193,14 @@ impl Planner<'_> {
             (None, false) => Some(&cast),
         };
         let phase = self.now();
-        let mut step = ddl(
-            phase,
-            key,
-            Lock::AccessExclusive,
-            change(new, op.up.as_ref()),
-        )
-        .undo(change(&was, back));
+        // No row to convert: a subquery, which ALTER TABLE does not take, is not needed.
+        let nothing = format!("NULL::{new}");
+        let using = op.up.as_ref().map(|up| match table.fresh || table.empty {
+            true => &nothing,
+            false => up,
+        });
+        let mut step =
+            ddl(phase, key, Lock::AccessExclusive, change(new, using)).undo(change(&was, back));
         for (_, sql) in &rechecked.validates {
             step = step.undo_as(Kind::Validate, sql.clone());
         }

@@ -87,6 +87,10 @@ impl Planner<'_> {
     /// earlier operation of this migration makes.
     pub fn keys_over(&mut self, group: &Group) -> Result<Vec<(ForeignKey, ForeignKey)>> {
         let mut keys = self.facts.foreign_keys(group.key)?;
+        keys.retain(|key| {
+            let at = (key.table.clone(), key.name.clone());
+            !self.dropped_keys.contains(&at)
+        });
         keys.extend(
             self.twins
                 .iter()

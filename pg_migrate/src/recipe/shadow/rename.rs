@@ -5,7 +5,7 @@ use crate::document::model::{Operation, RenameColumn};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{carry_attributes, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::recipe::facts::Column;
-use crate::recipe::plan::{Planner, Renaming, ddl, unlocked, verify};
+use crate::recipe::plan::{How, Planner, Renaming, ddl, unlocked, verify};
 use crate::recipe::quote::ident;
 use crate::recipe::step::{Lock, Phase};
 
@@ -117,11 +117,13 @@ impl Planner<'_> {
                 op.from, op.to
             ),
         ));
-        for sql in [
+        let (off, on) = self.touch_moves(&key, &op.from, Some(&op.to))?;
+        let swap = [
             drop_sync_trigger(&key, &op.from, &op.to),
             format!("ALTER TABLE {key} DROP COLUMN {new}"),
             format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}"),
-        ] {
+        ];
+        for sql in off.into_iter().chain(swap).chain(on) {
             self.push(ddl(Phase::Contract, &key, Lock::AccessExclusive, sql));
         }
         self.renamings.push(Renaming {
@@ -131,7 +133,7 @@ impl Planner<'_> {
             helpers,
         });
         self.touch(&key, &op.from);
-        self.touch(&key, &op.to);
+        self.touch_as(&key, &op.to, How::Copy);
         let copy = Column {
             name: op.to.clone(),
             not_null: false,

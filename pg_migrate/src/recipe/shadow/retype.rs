@@ -16,14 +16,16 @@ use serde_json::json;
 
 /// One column and what becomes of it.
 pub struct Retype {
-    op: AlterColumn,
-    column: Column,
-    new_type: String,
-    shadow: String,
-    up: String,
+    pub op: AlterColumn,
+    pub column: Column,
+    pub new_type: String,
+    pub shadow: String,
+    pub up: String,
     /// Over the shadow column, and over the new value under the column's own name.
-    down: String,
+    pub down: String,
     down_over_new: String,
+    /// The same row gives another value each time.
+    pub volatile: bool,
 }
 
 /// The columns of one table that change together, and what hangs on them.
@@ -96,7 +98,7 @@ impl Planner<'_> {
     }
 
     /// One column of a group.
-    fn retype(
+    pub fn retype(
         &mut self,
         op: &AlterColumn,
         key: &str,
@@ -135,7 +137,7 @@ impl Planner<'_> {
             Some(down) => down.clone(),
             None => cast(new_type, &column_type(column))?,
         };
-        self.facts.expression(key, &up, Some(new_type))?;
+        self.reads(key, &up, Some(new_type))?;
         Ok(Retype {
             // `down` speaks of the new value under the column's own name.
             down: types::rename_identifier(&down_over_new, &column.name, &shadow),
@@ -145,11 +147,12 @@ impl Planner<'_> {
             shadow,
             up,
             down_over_new,
+            volatile: false,
         })
     }
 
     /// Shadow columns for all of them, swapped in one transaction.
-    fn change_types(&mut self, key: &str, table: &Table, changes: Vec<Retype>) -> Result<()> {
+    pub fn change_types(&mut self, key: &str, table: &Table, changes: Vec<Retype>) -> Result<()> {
         self.syncable(key, table)?;
         let mut group = Group {
             moves: changes
@@ -165,6 +168,7 @@ impl Planner<'_> {
             changes,
             attached: Vec::new(),
         };
+        self.read_mappings(&mut group)?;
         group.attached = self.facts.attached(key, &group.columns())?;
         self.refuse_obstacles(&group)?;
         self.refuse_shared(&group)?;
@@ -321,15 +325,22 @@ impl Planner<'_> {
         let (key, columns) = (group.key, group.columns());
         for change in &group.changes {
             let (old, new) = (ident(&change.column.name), ident(&change.shadow));
-            let agree = format!(
-                "{} OR {}",
-                same(&new, &format!("({})", change.up), &change.new_type),
-                same(
-                    &old,
-                    &format!("({})", change.down),
-                    &change.column.data_type
-                )
-            );
+            let agree = match change.volatile {
+                // All that can be told is that it was filled.
+                true => format!(
+                    "{new} IS NOT NULL OR ({}) IS NULL OR {old} IS NULL",
+                    change.up
+                ),
+                false => format!(
+                    "{} OR {}",
+                    same(&new, &format!("({})", change.up), &change.new_type),
+                    same(
+                        &old,
+                        &format!("({})", change.down),
+                        &change.column.data_type
+                    )
+                ),
+            };
             self.push(verify(
                 key,
                 disagreements(key, group.table, &agree),
@@ -356,11 +367,21 @@ impl Planner<'_> {
             ),
             &format!("objects on \"{named}\" of {key} were made or changed meanwhile and would be lost: take that back, and do it again after the contract"),
         ));
+        let leaving: Vec<String> = self
+            .dropped_keys
+            .iter()
+            .filter(|(table, _)| table == key)
+            .map(|(_, name)| name.clone())
+            .collect();
         let counterparts = format!(
-            "SELECT count(*) FROM migrate.foreign_key_twins({}, {}, {}) WHERE twin IS NULL",
+            "SELECT count(*) FROM migrate.foreign_key_twins({}, {}, {}) WHERE twin IS NULL{}",
             literal(key),
             text_array(&columns),
-            text_array(&group.shadows())
+            text_array(&group.shadows()),
+            match leaving.is_empty() {
+                true => String::new(),
+                false => format!(" AND key_name <> ALL ({})", text_array(&leaving)),
+            }
         );
         let message = match keys {
             true => "foreign keys",
@@ -463,7 +484,12 @@ impl Planner<'_> {
             default: (op.default.is_some() || column.default.is_some())
                 .then(|| column.default.clone()),
             comment: op.comment.as_ref().map(|_| column.comment.clone()),
-            nullable: (op.nullable == Some(false) && !column.not_null).then_some(true),
+            nullable: match (op.nullable, column.not_null) {
+                (Some(false), false) => Some(true),
+                // Until contract the old column keeps its NOT NULL: `down` sees to that.
+                (Some(true), true) if op.down.is_some() => Some(false),
+                _ => None,
+            },
             ..AlterColumn::default()
         }));
         self.touch(key, &column.name);
@@ -474,7 +500,9 @@ impl Planner<'_> {
             default: None,
             comment: None,
             // NOT NULL is for the new column, and done.
-            nullable: op.nullable.filter(|nullable| *nullable),
+            nullable: op
+                .nullable
+                .filter(|nullable| *nullable && op.down.is_none()),
             ..op.clone()
         };
         self.simple_changes(&rest, key, column)?;
