@@ -127,11 +127,11 @@ impl Operation {
             Operation::Grant(_) => "grant",
             Operation::Revoke(_) => "revoke",
             Operation::Reindex(_) => "reindex",
-            Operation::MergeColumns(_) => "merge_columns",
-            Operation::UnmergeColumns(_) => "unmerge_columns",
             Operation::AttachPartition(_) => "attach_partition",
             Operation::CreatePartition(_) => "create_partition",
             Operation::DetachPartition(_) => "detach_partition",
+            Operation::MergeColumns(_) => "merge_columns",
+            Operation::UnmergeColumns(_) => "unmerge_columns",
             Operation::Restore(_) => "restore",
         }
     }
