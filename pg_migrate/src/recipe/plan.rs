@@ -115,7 +115,15 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
 
 impl Planner<'_> {
     fn operation(&mut self, operation: &Operation) -> Result<()> {
+        let before = self.mark(operation)?;
         self.note_uses(operation)?;
+        self.uses_what_stays(&before)?;
+        self.recipe(operation)
+            .map_err(|fault| self.under_its_old_name(fault))?;
+        self.in_order(&before)
+    }
+
+    fn recipe(&mut self, operation: &Operation) -> Result<()> {
         match operation {
             Operation::CreateTable(op) => self.create_table(op),
             Operation::DropTable(op) => self.drop_table(op),
@@ -246,7 +254,9 @@ impl Planner<'_> {
         };
         found.retain(|dependent| {
             dependent.relation.as_ref().is_none_or(|relation| {
-                !self.gone.contains(relation) && !self.objects.lets_go(relation, key, column)
+                !self.gone.contains(relation)
+                    && !self.objects.lets_go(relation, key, column)
+                    && !self.lets_go(relation, &dependent.what)
             })
         });
         Ok(found)
@@ -277,7 +287,7 @@ impl Planner<'_> {
         if let Some(column) = table.column(name) {
             return Ok(column.clone());
         }
-        if table.fresh && table.columns.is_empty() {
+        if table.fresh && (table.unlisted || table.columns.is_empty()) {
             return Ok(Column {
                 name: name.to_owned(),
                 ..Column::default()

@@ -159,7 +159,11 @@ impl Planner<'_> {
                     .unwrap_or_else(|| column.data_type.clone());
                 if !self.objects.mentions_label(value) {
                     self.facts
-                        .expression("", value, Some(&data_type))
+                        .expression(
+                            "",
+                            value,
+                            Some(&*data_type).filter(|known| !known.is_empty()),
+                        )
                         .map(drop)?;
                 }
             }

@@ -66,6 +66,7 @@ impl Planner<'_> {
                         kind: "r".into(),
                         empty: true,
                         fresh: true,
+                        unlisted: true,
                         ..Table::default()
                     },
                 );
