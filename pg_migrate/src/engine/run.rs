@@ -192,6 +192,16 @@ fn verify(revision: &Revision, step: &StepRow) -> Result<()> {
     done(step, begun)
 }
 
+/// Whether the index that the step drops is gone after an earlier attempt to drop it.
+fn is_gone(revision: &Revision, step: &StepRow) -> Result<bool> {
+    match step.args.get("drops").and_then(Value::as_str) {
+        Some(index) if step.attempts > 0 => {
+            Ok(within(revision, || catalog::index_state(index))? == IndexState::Absent)
+        }
+        _ => Ok(false),
+    }
+}
+
 fn index_of(step: &StepRow) -> Option<&str> {
     step.args.get("index").and_then(Value::as_str)
 }
@@ -249,10 +259,7 @@ fn concurrent(
         transactions.commit();
         return Ok(());
     }
-    if let Some(index) = step.args.get("drops").and_then(Value::as_str)
-        && step.attempts > 0
-        && within(revision, || catalog::index_state(index))? == IndexState::Absent
-    {
+    if is_gone(revision, step)? {
         // The worker was through before whoever waited for it was interrupted.
         done(step, begun)?;
         transactions.commit();
@@ -266,7 +273,11 @@ fn concurrent(
     }
     ledger::start_step(step)?;
     transactions.commit();
-    at_top_level(transactions, revision, &step.sql).map_err(|fault| at_step(fault, step))?;
+    match at_top_level(transactions, revision, &step.sql) {
+        // The worker of a driver that was interrupted was at it still, and was faster.
+        Err(fault) if fault.sqlstate == state::UNDEFINED_OBJECT && is_gone(revision, step)? => {}
+        ran => ran.map_err(|fault| at_step(fault, step))?,
+    }
     if let Some(index) = index_of(step)
         && within(revision, || catalog::index_state(index))? != IndexState::Valid
     {

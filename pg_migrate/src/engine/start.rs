@@ -83,6 +83,26 @@ fn section(section: &Section) -> Result<Vec<Operation>> {
     Ok(operations)
 }
 
+/// Takes down which views the statements written as the way back drop, so that what the views used
+/// can be dropped too.
+pub fn noting_drops(mut operations: Vec<Operation>) -> Vec<Operation> {
+    for operation in &mut operations {
+        let Operation::Sql(sql) = operation else {
+            continue;
+        };
+        // A way back that cannot be read says so when it runs.
+        for statement in parser::split(&sql.up, 1).unwrap_or_default() {
+            let made = recipe::script::operations(&statement, false, false).unwrap_or_default();
+            for operation in made {
+                if let Operation::DropView(view) = operation {
+                    sql.drops.push(view.name);
+                }
+            }
+        }
+    }
+    operations
+}
+
 fn at_line(fault: Fault, line: usize) -> Fault {
     let place = format!("On line {line} of the script.");
     Fault {
@@ -114,7 +134,7 @@ fn conflict(revision: &str, plan: &Plan) -> Result<()> {
                 ("*", "*") => format!("table {}", ours.table),
                 ("*", column) | (column, _) => format!("column \"{column}\" of {}", ours.table),
             };
-            let plain = |touch: &Touch| !matches!(touch.how, How::Use | How::Read);
+            let plain = |touch: &Touch| !matches!(touch.how, How::Hold | How::Use | How::Read);
             let doing = match (plain(ours), plain(theirs)) {
                 (true, true) => format!("change the same {what}"),
                 (false, _) => format!(

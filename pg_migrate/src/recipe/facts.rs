@@ -26,6 +26,8 @@ pub struct Table {
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
     pub fresh: bool,
+    /// It is, and of its columns only those are known that were added later.
+    pub unlisted: bool,
     /// Temporary or owned by an extension etc. is of no concern here; system catalogs are.
     pub system: bool,
     pub comment: Option<String>,
@@ -194,7 +196,7 @@ pub struct Constraint {
 pub struct Dependent {
     /// As `pg_describe_object` prints it.
     pub what: String,
-    /// Of a view: its name, qualified and quoted.
+    /// The view, or the table of a constraint, qualified and quoted.
     pub relation: Option<String>,
 }
 

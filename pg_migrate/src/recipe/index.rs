@@ -261,6 +261,9 @@ impl Planner<'_> {
             partitions,
             ..CreateIndex::default()
         }));
+        self.change(&table_key, |table| {
+            table.indexes.retain(|other| other.name != index.name);
+        });
         if table.kind == "p" {
             let step = self.drop_partitioned_index(Phase::Contract, &table_key, &qualified);
             self.push(step);

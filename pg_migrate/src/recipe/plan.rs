@@ -172,7 +172,15 @@ impl Planner<'_> {
     }
 
     fn operation(&mut self, operation: &Operation) -> Result<()> {
+        let before = self.mark(operation)?;
         self.note_uses(operation)?;
+        self.uses_what_stays(&before)?;
+        self.recipe(operation)
+            .map_err(|fault| self.under_its_old_name(fault))?;
+        self.in_order(&before)
+    }
+
+    fn recipe(&mut self, operation: &Operation) -> Result<()> {
         match operation {
             Operation::CreateTable(op) => self.create_table(op),
             Operation::DropTable(op) => self.drop_table(op),
@@ -329,7 +337,9 @@ impl Planner<'_> {
         found.retain(|dependent| !self.is_dropped_key(&dependent.what));
         found.retain(|dependent| {
             dependent.relation.as_ref().is_none_or(|relation| {
-                !self.gone.contains(relation) && !self.objects.lets_go(relation, key, column)
+                !self.gone.contains(relation)
+                    && !self.objects.lets_go(relation, key, column)
+                    && !self.lets_go(relation, &dependent.what)
             })
         });
         Ok(found)
@@ -378,7 +388,7 @@ impl Planner<'_> {
             return Ok(column.clone());
         }
         // What a statement as written makes is not known here.
-        if table.fresh && (table.columns.is_empty() || self.written) {
+        if table.fresh && (table.unlisted || table.columns.is_empty() || self.written) {
             return Ok(Column {
                 name: name.to_owned(),
                 ..Column::default()

@@ -1,6 +1,6 @@
 //! sql: statements as written, and what can be said of them all the same.
 
-use crate::document::model::{AlterColumn, Comments, Operation, Sql};
+use crate::document::model::{AlterColumn, Comments, DropTable, Operation, Sql};
 use crate::fault::Result;
 use crate::recipe::facts::Table;
 use crate::recipe::object::set_aside_type;
@@ -70,6 +70,7 @@ impl Planner<'_> {
                         kind: "r".into(),
                         empty: true,
                         fresh: true,
+                        unlisted: true,
                         ..Table::default()
                     },
                 );
@@ -91,14 +92,26 @@ impl Planner<'_> {
         match down {
             Some(down) => {
                 step = step.undo(down.clone());
+                if let (Some(made), None) = (invents, &op.down)
+                    && made.kind == "table"
+                {
+                    // After the views on it, and the tables that refer to it.
+                    self.plan.inverse.push(Operation::DropTable(DropTable {
+                        name: made.name.clone(),
+                        immediately: false,
+                        if_exists: false,
+                    }));
+                    self.push(step);
+                    return Ok(());
+                }
                 let drops = match &op.creates {
                     Some(made) if made.kind.ends_with("view") && op.down.is_none() => {
                         vec![made.name.clone()]
                     }
                     _ => Vec::new(),
                 };
-                // A type leaves after the columns that have it are set aside.
-                let on_complete = down.starts_with("SELECT migrate.set_aside_type(");
+                // What is made leaves after the tables that have it or are in it.
+                let on_complete = invents.is_some() && op.down.is_none();
                 self.plan.inverse.push(Operation::Sql(Sql {
                     up: down,
                     on_complete,

@@ -159,7 +159,6 @@ fn what_does_not_build_is_refused() {
         "ALTER TABLE users ADD CONSTRAINT mine CHECK (amount > -1); ALTER TABLE users ALTER COLUMN amount TYPE bigint",
         "ALTER TABLE users ADD CONSTRAINT mine UNIQUE (amount, id); ALTER TABLE users ALTER COLUMN amount TYPE bigint",
         "ALTER TABLE users ADD CONSTRAINT mine FOREIGN KEY (team) REFERENCES teams (id); ALTER TABLE users ALTER COLUMN team TYPE numeric",
-        "UPDATE users SET amount = 1 WHERE amount IS NULL; ALTER TABLE users ALTER COLUMN amount TYPE bigint",
         "CREATE INDEX mine ON users (nick); ALTER TABLE users DROP COLUMN nick",
         "ALTER TABLE users ADD CONSTRAINT mine CHECK (nick <> ''); ALTER TABLE users DROP COLUMN nick",
         "ALTER TABLE users RENAME COLUMN nick TO alias; ALTER TABLE users RENAME COLUMN alias TO handle",

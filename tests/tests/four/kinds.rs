@@ -4,6 +4,21 @@ use crate::{alter, columns, constraints, data, indexes, tables};
 
 /// Kinds whose four ways are tested in another file, and where.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("add_enum_value", "beyond/objects.rs"),
+    ("rename_enum_value", "beyond/objects.rs"),
+    ("set_schema", "beyond/objects.rs"),
+    ("create_view", "beyond/views.rs"),
+    ("replace_view", "beyond/views.rs"),
+    ("drop_view", "beyond/views.rs"),
+    ("create_materialized_view", "beyond/views.rs"),
+    ("refresh_materialized_view", "beyond/views.rs"),
+    ("create_type", "beyond/objects.rs"),
+    ("create_function", "beyond/objects.rs"),
+    ("create_trigger", "beyond/objects.rs"),
+    ("drop_trigger", "beyond/objects.rs"),
+    ("grant", "beyond/objects.rs"),
+    ("revoke", "beyond/objects.rs"),
+    ("reindex", "beyond/objects.rs"),
     ("untouch_column", "four: the way back of touch_column"),
     (
         "restore",

@@ -8,6 +8,7 @@ mod constraints;
 mod data;
 mod documents;
 mod indexes;
+mod interrupted;
 mod kinds;
 mod runner;
 mod side;

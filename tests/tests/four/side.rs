@@ -343,7 +343,7 @@ fn what_touches_a_renamed_column_waits_for_the_contract() {
         &db,
         &sql("2", "1", "ALTER TABLE users RENAME COLUMN amount TO total"),
         "1",
-        "username",
+        "amount",
     );
     behind(
         &db,
@@ -353,7 +353,7 @@ fn what_touches_a_renamed_column_waits_for_the_contract() {
             "ALTER TABLE users ALTER COLUMN amount TYPE bigint",
         ),
         "1",
-        "username",
+        "amount",
     );
     db.run("CALL migrate.contract('1')");
     start(

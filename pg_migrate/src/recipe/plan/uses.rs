@@ -19,7 +19,9 @@ pub enum How {
     Copy,
     /// A trigger fills it.
     Fill,
-    /// Something is made that hangs on it, or leaves it.
+    /// An index or a constraint is made on it.
+    Hold,
+    /// Something else about it is set or leaves.
     Use,
     /// An expression reads it, by its name.
     Read,
@@ -79,11 +81,11 @@ impl Planner<'_> {
                 if let Some((key, table)) = self.known(&op.table)? {
                     columns.extend(self.mentioned(&key, &table, &text)?);
                 }
-                self.uses(&op.table, &columns, How::Use)
+                self.uses(&op.table, &columns, How::Hold)
             }
             Operation::CreateConstraint(op) => self.constraint_uses(op),
             Operation::AddForeignKey(op) => {
-                self.uses(&op.table, &op.columns, How::Use)?;
+                self.uses(&op.table, &op.columns, How::Hold)?;
                 self.referenced(&op.references)
             }
             Operation::SetNotNull(op) | Operation::DropNotNull(op) => {
@@ -151,7 +153,9 @@ impl Planner<'_> {
     }
 
     fn altered(&mut self, op: &AlterColumn) -> Result<()> {
-        self.uses(&op.table, std::slice::from_ref(&op.column), How::Use)?;
+        let made = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+        let how = if made { How::Hold } else { How::Use };
+        self.uses(&op.table, std::slice::from_ref(&op.column), how)?;
         self.read(&op.table, op.up.as_deref())?;
         if op.data_type.is_some() {
             self.uses_with(&op.table, &op.column)?;
@@ -169,7 +173,7 @@ impl Planner<'_> {
     }
 
     fn constraint_uses(&mut self, op: &CreateConstraint) -> Result<()> {
-        self.uses(&op.table, &op.columns, How::Use)?;
+        self.uses(&op.table, &op.columns, How::Hold)?;
         if let Some(check) = &op.check {
             self.held_by_check(&op.table, check)?;
         }
@@ -190,12 +194,12 @@ impl Planner<'_> {
     }
 
     fn referenced(&mut self, references: &TableReferences) -> Result<()> {
-        self.uses(&references.table, &references.columns, How::Use)
+        self.uses(&references.table, &references.columns, How::Hold)
     }
 
     fn held_by_check(&mut self, table: &str, check: &str) -> Result<()> {
         let columns = self.columns_read(table, Some(check))?;
-        self.uses(table, &columns, How::Use)
+        self.uses(table, &columns, How::Hold)
     }
 
     fn read(&mut self, table: &str, expression: Option<&str>) -> Result<()> {
@@ -282,11 +286,14 @@ mod tests {
 
     #[test]
     fn what_clashes() {
-        use How::{Change, Copy, Fill, Read, Use};
+        use How::{Change, Copy, Fill, Hold, Read, Use};
         for (one, other, clash) in [
             (Change, Read, true),
             (Change, Use, true),
             (Change, Fill, true),
+            (Change, Hold, true),
+            (Copy, Hold, true),
+            (Fill, Hold, false),
             (Copy, Use, true),
             (Copy, Read, false),
             (Copy, Copy, true),
