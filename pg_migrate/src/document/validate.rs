@@ -184,31 +184,6 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.text("fill", op.fill.as_deref())?;
             operations(&place.field("operations").0, &op.operations)
         }
-        Operation::MergeColumns(op) => {
-            place.sql_name("table", &op.table)?;
-            column(&place.field("into"), &op.into)?;
-            place.text("up", Some(&op.up))?;
-            if op.columns.len() < 2 || op.columns.len() > 16 {
-                return Err(place
-                    .field("columns")
-                    .wrong("2 to 16 columns can be merged"));
-            }
-            if op.into.pk || op.into.generated.is_some() {
-                return Err(place.field("into").wrong(
-                    "the new column takes its value from up: it can be neither pk nor generated",
-                ));
-            }
-            let mut seen = HashSet::new();
-            for (number, one) in op.columns.iter().enumerate() {
-                let place = place.item("columns", number);
-                place.name("column", &one.column)?;
-                place.text("down", Some(&one.down))?;
-                if !seen.insert(&one.column) || one.column == op.into.name {
-                    return Err(place.wrong(format!("column \"{}\" is named twice", one.column)));
-                }
-            }
-            Ok(())
-        }
         other => object::object(place, other),
     }
 }

@@ -104,7 +104,7 @@ impl Writers {
         let mut all = Record::new();
         for thread in self.threads {
             let (record, done) = thread.join().expect("a writer failed");
-            assert!(done > 20, "hardly any traffic: {done}");
+            assert!(done > 3, "hardly any traffic: {done}");
             all.extend(record);
         }
         all

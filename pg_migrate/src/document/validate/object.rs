@@ -1,10 +1,12 @@
-//! Operations on objects other than tables.
+//! Operations on objects other than tables, and merge_columns.
 
-use super::Place;
+use super::{Place, column};
 use crate::document::model::{
-    CreateFunction, CreateTrigger, CreateType, CreateView, Operation, Privileges, Reindex,
+    CreateFunction, CreateTrigger, CreateType, CreateView, MergeColumns, Operation, Privileges,
+    Reindex,
 };
 use crate::fault::Result;
+use std::collections::HashSet;
 
 pub fn object(place: &Place, operation: &Operation) -> Result<()> {
     match operation {
@@ -48,6 +50,7 @@ pub fn object(place: &Place, operation: &Operation) -> Result<()> {
         }
         Operation::Grant(op) | Operation::Revoke(op) => privileges(place, op),
         Operation::Reindex(op) => reindex(place, op),
+        Operation::MergeColumns(op) => merge(place, op),
         _ => Ok(()),
     }
 }
@@ -184,4 +187,30 @@ fn reindex(place: &Place, op: &Reindex) -> Result<()> {
         (None, Some(table)) => place.sql_name("table", table),
         _ => Err(place.wrong("reindex needs exactly one of index and table")),
     }
+}
+
+fn merge(place: &Place, op: &MergeColumns) -> Result<()> {
+    place.sql_name("table", &op.table)?;
+    column(&place.field("into"), &op.into)?;
+    place.text("up", Some(&op.up))?;
+    if op.columns.len() < 2 || op.columns.len() > 16 {
+        return Err(place
+            .field("columns")
+            .wrong("2 to 16 columns can be merged"));
+    }
+    if op.into.pk || op.into.generated.is_some() {
+        return Err(place
+            .field("into")
+            .wrong("the new column takes its value from up: it can be neither pk nor generated"));
+    }
+    let mut seen = HashSet::new();
+    for (number, one) in op.columns.iter().enumerate() {
+        let place = place.item("columns", number);
+        place.name("column", &one.column)?;
+        place.text("down", Some(&one.down))?;
+        if !seen.insert(&one.column) || one.column == op.into.name {
+            return Err(place.wrong(format!("column \"{}\" is named twice", one.column)));
+        }
+    }
+    Ok(())
 }

@@ -22,6 +22,8 @@ impl Planner<'_> {
             self.doubts.push(text.to_owned());
             return Ok(false);
         }
+        // Of columns that come back nothing but the name is known.
+        let half = self.half_known(key);
         let columns: Vec<_> = table
             .columns
             .iter()
@@ -31,7 +33,13 @@ impl Planner<'_> {
         let read = self
             .facts
             .expression_over(key, &columns, table.fresh, text, target);
-        self.or_later(read, text)
+        match read {
+            Err(fault) if half && fault.sqlstate == state::UNDEFINED_COLUMN => {
+                self.doubts.push(text.to_owned());
+                Ok(false)
+            }
+            read => self.or_later(read, text),
+        }
     }
 
     /// The same of one that reads no row, as a default is.
