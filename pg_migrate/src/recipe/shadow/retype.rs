@@ -2,6 +2,9 @@
 //! one's name at contract. Several columns of one table change together: what is over more than
 //! one of them is made once, and swapped once.
 
+mod guards;
+mod swap;
+
 use super::attached::{drops, makes, with_locks};
 use super::{SHADOW, column_type, disagreements, refused, same};
 use crate::document::model::{AlterColumn, Operation};
@@ -64,45 +67,6 @@ impl Group<'_> {
     pub fn involves(&self, columns: &[String]) -> bool {
         columns.iter().any(|c| self.shadow_of(c).is_some())
     }
-}
-
-/// The marks of what is carried. Without its digest a mark stands for the object in whatever shape:
-/// what an earlier operation of the same migration makes or changes is not there yet.
-fn known(group: &Group) -> Vec<String> {
-    let keys = |one: &&Attached| one.detail.get("kind").is_none_or(|kind| kind != "f");
-    let mut marks: Vec<String> = Vec::new();
-    for one in group.attached.iter().filter(keys) {
-        let Some(mark) = one.mark.as_ref().filter(|_| one.kind != "default") else {
-            continue; // the column's own default is among its settings
-        };
-        let bare = mark.rsplit_once(' ').map_or("", |(bare, _)| bare);
-        marks.push(match group.changed_before && one.kind == "settings" {
-            true => bare.to_owned(),
-            false => mark.clone(),
-        });
-    }
-    let table = group.table;
-    // That of a constraint hangs on the constraint.
-    let indexes = table
-        .indexes
-        .iter()
-        .filter(|i| i.constraint.is_none() && group.involves(&i.columns));
-    let mut made: Vec<String> = indexes
-        .map(|index| format!("index {}", qualified(&table.schema, &index.name)))
-        .collect();
-    let constraints = table.constraints.iter();
-    made.extend(
-        constraints
-            .filter(|c| c.kind != "f" && group.involves(&c.columns))
-            .map(|c| format!("table constraint {} on {}", ident(&c.name), group.key)),
-    );
-    made.retain(|bare| {
-        !marks
-            .iter()
-            .any(|mark| mark.starts_with(&format!("{bare} ")))
-    });
-    marks.extend(made);
-    marks
 }
 
 fn text_array(texts: &[String]) -> String {
@@ -367,151 +331,6 @@ impl Planner<'_> {
         Ok(free.then(|| kept.clone()))
     }
 
-    fn verifications(&mut self, group: &Group, keys: bool) {
-        let (key, columns) = (group.key, group.columns());
-        for change in &group.changes {
-            let (old, new) = (ident(&change.column.name), ident(&change.shadow));
-            let agree = match change.volatile {
-                // All that can be told is that it was filled.
-                true => format!(
-                    "{new} IS NOT NULL OR ({}) IS NULL OR {old} IS NULL",
-                    change.up
-                ),
-                false => format!(
-                    "{} OR {}",
-                    same(&new, &format!("({})", change.up), &change.new_type),
-                    same(
-                        &old,
-                        &format!("({})", change.down),
-                        &change.column.data_type
-                    )
-                ),
-            };
-            self.push(verify(
-                key,
-                disagreements(key, group.table, &agree),
-                &format!(
-                    "rows of {key} in which the old and the new \"{}\" disagree",
-                    change.column.name
-                ),
-            ));
-        }
-        let named = columns.join("\", \"");
-        let known = known(group);
-        self.push(verify(
-            key,
-            format!(
-                "SELECT count(*) FROM migrate.not_carried({}, {}, {})",
-                literal(key),
-                text_array(&columns),
-                text_array(&known)
-            ),
-            &format!("objects on \"{named}\" of {key} were made or changed meanwhile and would be lost: take that back, and do it again after the contract"),
-        ));
-        let leaving: Vec<String> = self
-            .dropped_keys
-            .iter()
-            .filter(|(table, _)| table == key)
-            .map(|(_, name)| name.clone())
-            .collect();
-        let counterparts = format!(
-            "SELECT count(*) FROM migrate.foreign_key_twins({}, {}, {}) WHERE twin IS NULL{}",
-            literal(key),
-            text_array(&columns),
-            text_array(&group.shadows()),
-            match leaving.is_empty() {
-                true => String::new(),
-                false => format!(" AND key_name <> ALL ({})", text_array(&leaving)),
-            }
-        );
-        let message = match keys {
-            true => "foreign keys",
-            false => "foreign keys made meanwhile",
-        };
-        self.push(verify(
-            key,
-            counterparts,
-            &format!("{message} over \"{named}\" of {key} have no counterpart over the new columns: drop them, or contract the migration that made them first"),
-        ));
-    }
-
-    /// The statements that put the shadow column in the old one's place.
-    fn replacement(&self, group: &Group, change: &Retype) -> Result<Vec<String>> {
-        let (key, column) = (group.key, &change.column);
-        let (old, new) = (ident(&column.name), ident(&change.shadow));
-        let mut sql = Vec::new();
-        if column.identity.is_some() {
-            sql.push(format!(
-                "SELECT migrate.move_identity({}, {}, {})",
-                literal(key),
-                literal(&column.name),
-                literal(&change.shadow)
-            ));
-        }
-        sql.push(format!(
-            "SELECT migrate.set_aside_column({}, {}, {})",
-            literal(key),
-            literal(&column.name),
-            literal(self.revision)
-        ));
-        sql.push(format!("ALTER TABLE {key} RENAME COLUMN {new} TO {old}"));
-        let default = match &change.op.default {
-            Some(changed) => changed.clone(),
-            None => match &column.default {
-                Some(text) => Some(self.default_for(text, &change.new_type)?),
-                None => None,
-            },
-        };
-        if let Some(default) = default {
-            sql.push(format!(
-                "ALTER TABLE {key} ALTER COLUMN {old} SET DEFAULT {default}"
-            ));
-        }
-        let owned = group.attached.iter().filter(|one| {
-            one.kind == "sequence" && one.detail.get("column").is_some_and(|c| *c == column.name)
-        });
-        sql.extend(owned.flat_map(|one| one.makes.clone()));
-        Ok(sql)
-    }
-
-    /// A default as it stands where it fits the new type, as ALTER COLUMN TYPE leaves it; else cast.
-    fn default_for(&self, text: &str, new_type: &str) -> Result<String> {
-        match self.facts.expression("", text, Some(new_type)) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(fault) if fault.is_interruption() => Err(fault),
-            Err(_) => Ok(format!("({text})::{new_type}")),
-        }
-    }
-
-    fn push_swap(
-        &mut self,
-        group: &Group,
-        keys: &[(
-            crate::recipe::facts::ForeignKey,
-            crate::recipe::facts::ForeignKey,
-        )],
-        contract: Vec<String>,
-    ) {
-        for (number, sql) in contract.into_iter().enumerate() {
-            let mut step = ddl(Phase::Contract, group.key, Lock::AccessExclusive, sql);
-            if number == 0 {
-                // The group's steps share one transaction, and its locks are taken before the first.
-                step = with_locks(step, group.key, &group.attached);
-                for (key, _) in keys {
-                    for table in [&key.table, &key.references] {
-                        if table != group.key {
-                            step = step.also_locks(table, Lock::AccessExclusive);
-                        }
-                    }
-                }
-            }
-            if step.sql.contains("set_aside_column") {
-                step = step.warn("hides the old values; restorable until migrate.purge");
-            }
-            self.push(step);
-        }
-    }
-
     /// The way back, and what later operations of the migration must know.
     fn afterwards(&mut self, key: &str, change: &Retype) -> Result<()> {
         let (op, column) = (&change.op, &change.column);
@@ -557,67 +376,6 @@ impl Planner<'_> {
             ..Column::default()
         };
         self.change(key, |table| table.columns.push(shadow));
-        Ok(())
-    }
-
-    /// What is over a changed column and over one that another migration is changing cannot be
-    /// carried by both.
-    fn refuse_shared(&self, group: &Group) -> Result<()> {
-        let table = group.table;
-        let moving = |columns: &[String]| {
-            group.involves(columns)
-                && columns.iter().any(|column| {
-                    group.shadow_of(column).is_none()
-                        && table.column(&name_with_suffix(column, SHADOW)).is_some()
-                })
-        };
-        let indexes = table.indexes.iter().filter(|i| moving(&i.columns));
-        let checks = table
-            .constraints
-            .iter()
-            .filter(|c| c.kind != "f" && moving(&c.columns));
-        let mut shared: Vec<String> = indexes.map(|i| format!("index {}", i.name)).collect();
-        shared.extend(checks.map(|c| format!("constraint {}", c.name)));
-        if shared.is_empty() {
-            return Ok(());
-        }
-        Err(Fault {
-            hint: Some("Contract the migration that changes the other column first; or change both columns in one migration.".into()),
-            ..refused(group, &shared)
-        })
-    }
-
-    /// Identity columns are integers, and the sequence must have room.
-    fn refuse_lost_identity(&self, group: &Group) -> Result<()> {
-        for change in &group.changes {
-            let name = &change.column.name;
-            let limit = match change.new_type.as_str() {
-                "smallint" => i64::from(i16::MAX),
-                "integer" => i64::from(i32::MAX),
-                "bigint" => i64::MAX,
-                _ if change.column.identity.is_some() => {
-                    return Err(refused(
-                        group,
-                        &[format!(
-                            "the identity of \"{name}\" (an identity column is smallint, integer or bigint)"
-                        )],
-                    ));
-                }
-                _ => continue,
-            };
-            let beyond = group.attached.iter().find(|one| {
-                let last = one.detail.get("last").and_then(serde_json::Value::as_i64);
-                one.kind == "identity"
-                    && one.detail.get("column").is_some_and(|c| c == name)
-                    && last.is_some_and(|last| last > limit)
-            });
-            if let Some(sequence) = beyond {
-                return Err(refused(
-                    group,
-                    &[format!("{} (it has passed {limit})", sequence.what)],
-                ));
-            }
-        }
         Ok(())
     }
 }
