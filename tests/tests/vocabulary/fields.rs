@@ -366,7 +366,7 @@ fn sql_runs_when_it_says() {
         r#"{"sql": {"up": "CREATE TABLE extra (a int)", "down": "DROP TABLE extra"}},
            {"sql": {"up": "ALTER TABLE items ADD COLUMN late int", "down": "ALTER TABLE items DROP COLUMN late", "onComplete": true}}"#,
     );
-    assert_eq!(object(&db, "table public.extra").contains("no such"), false);
+    assert!(!object(&db, "table public.extra").contains("no such"));
     assert!(object(&db, "column public.items.late").contains("integer"));
     db.run("CALL migrate.downgrade('base')");
     db.run("CALL migrate.upgrade()");
