@@ -2,10 +2,12 @@
 //! rights of the current user; changes nothing (the mirror of a table lives and dies in a
 //! subtransaction).
 
+mod earlier;
 mod facts;
 mod locks;
 mod mirror;
 mod relation;
+mod types;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};

@@ -7,6 +7,7 @@ SELECT c.oid::int8 AS oid,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
        pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
        c.relpersistence = 't' AS temporary,
+       c.relispopulated AS populated,
        (c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) AS inherited,
        (SELECT pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(pc.relname)
         FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pc ON pc.oid = h.inhparent

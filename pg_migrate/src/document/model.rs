@@ -46,6 +46,8 @@ pub enum Operation {
     UntouchColumn(ColumnOf),
     /// Ours: brings back what `drop_table` or `drop_column` set aside. Written by the extension.
     Restore(Restore),
+    /// Ours: a statement of a script and the operations it stands for. Written by the extension.
+    Statement(Statement),
 }
 
 impl Operation {
@@ -71,6 +73,7 @@ impl Operation {
             Operation::TouchColumn(_) => "touch_column",
             Operation::UntouchColumn(_) => "untouch_column",
             Operation::Restore(_) => "restore",
+            Operation::Statement(_) => "statement",
         }
     }
 }
@@ -88,6 +91,13 @@ pub struct Sql {
     /// Ours: cannot run in a transaction block; goes to a background worker.
     #[serde(default)]
     pub no_transaction: bool,
+    /// Ours, written by the extension: it stands in a script, where what cannot be done online is
+    /// refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub online: bool,
+    /// Ours, written by the extension: settings under which it runs.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub settings: std::collections::BTreeMap<String, String>,
     /// Ours: the object the statement makes, so that the way back can be generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creates: Option<Creates>,
@@ -97,6 +107,25 @@ pub struct Sql {
     /// Ours: what it comments on, so that the old comment can be put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comments: Option<Comments>,
+}
+
+/// A statement of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// As written.
+    pub sql: String,
+    /// The operations that end in the same schema.
+    pub operations: Vec<Operation>,
+    /// The table it is about; `None`: it needs no look at it.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// `ONLY`: where the table has children, the statement runs as written.
+    #[serde(default)]
+    pub only: bool,
+    /// `IF EXISTS`: where there is no such table, nothing is done.
+    #[serde(default)]
+    pub if_exists: bool,
 }
 
 /// What a COMMENT statement is on.

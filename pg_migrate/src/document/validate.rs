@@ -135,6 +135,7 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.sql_name("table", &op.table)?;
             place.name("name", &op.name)
         }
+        Operation::Statement(op) => operations(&place.0, &op.operations),
         Operation::Sql(op) => {
             place.text("up", Some(&op.up))?;
             place.text("down", op.down.as_deref())

@@ -4,6 +4,8 @@ mod add;
 mod drop;
 mod not_null;
 
+pub use not_null::proven as not_null_proven;
+
 use crate::document::model::{ColumnOf, Operation};
 use crate::fault::Result;
 use crate::recipe::facts;

@@ -1,6 +1,9 @@
 //! What recipes need to know of the database. `catalog` fills these; tests make them by hand.
 
 use crate::fault::Result;
+use crate::pg::parser::Statement;
+use crate::recipe::estimate::Size;
+use crate::recipe::written::Earlier;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +17,8 @@ pub struct Table {
     /// Estimated rows (`pg_class.reltuples`), and bytes on disk.
     pub rows: f64,
     pub bytes: i64,
+    /// Of a materialized view: it can be read.
+    pub populated: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
@@ -186,4 +191,25 @@ pub trait Facts {
     fn toastable(&self, data_type: &str) -> Result<bool>;
     /// Whether an index or any other relation of that name exists in the table's schema.
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool>;
+    /// The statements of a text, read by PostgreSQL's own parser.
+    fn statements(&self, sql: &str) -> Result<Vec<Statement>>;
+    /// How big a relation is, its partitions included; `None`: there is none of that name.
+    fn size(&self, relation: &str) -> Result<Option<Size>>;
+    /// The tables with a column of the type, qualified and quoted.
+    fn tables_of_type(&self, data_type: &str) -> Result<Vec<String>>;
+    /// How many rows a data statement will write, as the planner of PostgreSQL estimates; `None`:
+    /// not to be told before earlier statements have run.
+    fn touched_rows(&self, sql: &str) -> Result<Option<f64>>;
+    /// Whether a subcommand of ALTER TABLE writes the table, or one of its indexes, anew.
+    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)>;
+    /// The default partition of a partitioned table, qualified and quoted.
+    fn default_partition(&self, table: &str) -> Result<Option<String>>;
+    /// Whether the table already is as `SET LOGGED`, `SET UNLOGGED`, `SET TABLESPACE name` or
+    /// `SET ACCESS METHOD name` would make it.
+    fn is_already(&self, table: &str, change: &str, name: Option<&str>) -> Result<bool>;
+    /// Whether an object of that kind (as in `DROP kind`, with `_` for blanks) is there.
+    fn object_exists(&self, kind: &str, name: &str) -> Result<bool>;
+    /// The statement that puts back what is now; `None`: there is nothing to put back, or no
+    /// statement could.
+    fn earlier(&self, what: &Earlier) -> Result<Option<String>>;
 }

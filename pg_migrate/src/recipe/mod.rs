@@ -4,6 +4,7 @@
 mod column;
 mod constraint;
 mod data;
+pub mod estimate;
 pub mod facts;
 mod index;
 mod names;
@@ -14,6 +15,6 @@ mod shadow;
 pub mod step;
 mod table;
 mod types;
-mod written;
+pub mod written;
 
 pub use plan::{Plan, Touch, plan};

@@ -4,6 +4,7 @@
 
 mod build;
 mod order;
+mod statement;
 
 pub use build::{concurrent, ddl, unlocked, validate, verify};
 
@@ -56,6 +57,12 @@ pub struct Planner<'a> {
     /// Columns (with their tables) in whose place one of another type comes at contract, and that
     /// type.
     pub replaced: BTreeMap<(String, String), String>,
+    /// Objects other than tables that this migration makes.
+    pub made: BTreeSet<String>,
+    /// What follows must run in another transaction than what was planned so far.
+    pub barrier: bool,
+    /// Steps of the operations before this one.
+    pub planned: usize,
     pub plan: Plan,
 }
 
@@ -69,19 +76,27 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
+        made: BTreeSet::new(),
+        barrier: false,
+        planned: 0,
         plan: Plan::default(),
     };
-    for (number, operation) in operations.iter().enumerate() {
-        planner.operation(operation).map_err(|fault| {
-            let place = format!("operations[{number}].{}", operation.kind());
-            Fault {
-                detail: Some(match fault.detail {
-                    Some(detail) => format!("{detail} (in {place})"),
-                    None => format!("In {place}."),
-                }),
-                ..fault
+    let mut number = 0;
+    for operation in operations {
+        match operation {
+            Operation::Statement(statement) => {
+                for operation in planner.stands_for(statement)? {
+                    planner.placed(number, &operation)?;
+                    number += 1;
+                }
+                planner.tell_original(&statement.sql);
             }
-        })?;
+            _ => {
+                planner.placed(number, operation)?;
+                number += 1;
+            }
+        }
+        planner.planned = planner.plan.steps.len();
     }
     planner.verify_renamings();
     planner.plan.inverse.reverse();
@@ -96,6 +111,20 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
 }
 
 impl Planner<'_> {
+    /// Errors name the operation by its number and kind.
+    fn placed(&mut self, number: usize, operation: &Operation) -> Result<()> {
+        self.operation(operation).map_err(|fault| {
+            let place = format!("operations[{number}].{}", operation.kind());
+            Fault {
+                detail: Some(match fault.detail {
+                    Some(detail) => format!("{detail} (in {place})"),
+                    None => format!("In {place}."),
+                }),
+                ..fault
+            }
+        })
+    }
+
     fn operation(&mut self, operation: &Operation) -> Result<()> {
         match operation {
             Operation::CreateTable(op) => self.create_table(op),
@@ -117,6 +146,12 @@ impl Planner<'_> {
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
             Operation::Restore(op) => self.restore(op),
+            Operation::Statement(op) => {
+                for operation in self.stands_for(op)? {
+                    self.operation(&operation)?;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -143,6 +178,11 @@ impl Planner<'_> {
             );
             self.push(step);
         }
+    }
+
+    /// What earlier operations of this migration make of a relation, qualified and quoted.
+    pub fn overlay(&self, key: &str) -> Option<Table> {
+        self.tables.get(key).cloned()
     }
 
     /// The table an operation names: from the overlay, else from the catalog. Gives the key under
@@ -284,6 +324,10 @@ impl Planner<'_> {
         });
     }
 
+    pub fn forget(&mut self, key: &str) {
+        self.tables.remove(key);
+    }
+
     pub fn remember(&mut self, key: String, table: Table) {
         self.tables.insert(key, table);
     }
@@ -309,7 +353,8 @@ impl Planner<'_> {
 
     /// The phase of a step that must see what earlier operations did.
     pub fn now(&self) -> Phase {
-        let migrating = self
+        let migrating = self.barrier
+            || self
             .plan
             .steps
             .iter()

@@ -1,16 +1,21 @@
 //! Splitting a script into statements with PostgreSQL's own parser, and reading of each what
 //! recipes and lint need. Nothing is looked up in a catalog and nothing is run.
 
+mod action;
+mod alter;
 mod block;
 mod comment;
 mod constraint;
 mod cut;
+mod object;
 mod raw;
 mod read;
 mod table;
 mod token;
 pub mod tree;
 
+#[cfg(test)]
+pub use alter::words as change_words;
 pub use cut::before_collation;
 pub use tree::Statement;
 
@@ -95,6 +100,7 @@ fn statement(
         line: lines.of(sql, offset),
         node: read::node(raw.stmt, &cut),
         transactional: block::transactional(raw.stmt),
+        action: action::action(raw.stmt, &cut),
     })
 }
 

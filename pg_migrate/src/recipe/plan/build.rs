@@ -90,11 +90,14 @@ impl Step {
     /// Another table the step locks, with the mode's words.
     #[must_use]
     pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
+        let also = json!({ "relation": relation, "lock": lock });
         if let Value::Object(args) = &mut self.args {
-            args.insert(
-                "also_locks".into(),
-                json!({ "relation": relation, "lock": lock }),
-            );
+            match args.get_mut("also_locks") {
+                Some(Value::Array(list)) => list.push(also),
+                _ => {
+                    args.insert("also_locks".into(), Value::Array(vec![also]));
+                }
+            }
         }
         self
     }

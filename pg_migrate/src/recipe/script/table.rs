@@ -12,13 +12,14 @@ use crate::pg::parser::tree::{
 };
 use crate::recipe::names;
 use crate::recipe::quote::ident;
+use crate::recipe::written::label;
 
 /// As written, but for its foreign keys to other tables, which lock those.
 pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<Operation>>> {
     let Some(rest) = &table.without_foreign_keys else {
         return Ok(None);
     };
-    let mut made = written(statement);
+    let mut made = written(statement, true);
     if let Some(Operation::Sql(sql)) = made.first_mut() {
         sql.up.clone_from(rest);
     }
@@ -32,9 +33,6 @@ pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<O
 
 /// One operation per command, in order. `None`: as written.
 pub fn alter(change: &AlterTable, immediately: bool) -> Result<Option<Vec<Operation>>> {
-    if change.table.only || change.table.if_exists {
-        return Ok(None);
-    }
     let mut made: Vec<Operation> = Vec::new();
     let mut walk = Walk {
         table: &change.table.name,
@@ -125,14 +123,7 @@ impl Walk<'_> {
                 name: name.clone(),
                 if_exists: *if_exists,
             }),
-            // On its own, so that its scan runs under no lock of another step.
-            CommandKind::ValidateConstraint => Operation::Sql(Sql {
-                up: alone(table, command),
-                down: Some("SELECT 1".into()),
-                no_transaction: true,
-                ..Sql::default()
-            }),
-            CommandKind::Other => as_written(table, command),
+            CommandKind::ValidateConstraint | CommandKind::Other => as_written(table, command),
         };
         Ok(vec![one])
     }
@@ -192,6 +183,7 @@ fn alone(table: &Name, command: &Command) -> String {
 fn as_written(table: &Name, command: &Command) -> Operation {
     Operation::Sql(Sql {
         up: alone(table, command),
+        online: true,
         ..Sql::default()
     })
 }
@@ -231,16 +223,6 @@ fn merge(made: &mut [Operation], next: &Operation) -> bool {
     }
     one.nullable = two.nullable.or(one.nullable);
     true
-}
-
-fn label(kind: ConstraintKind) -> &'static str {
-    match kind {
-        ConstraintKind::Check => "check",
-        ConstraintKind::Unique => "key",
-        ConstraintKind::PrimaryKey => "pkey",
-        ConstraintKind::ForeignKey => "fkey",
-        ConstraintKind::Exclude => "excl",
-    }
 }
 
 /// The constraint's own name, or the one PostgreSQL would give it; numbered where the statement
