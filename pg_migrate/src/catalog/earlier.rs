@@ -27,9 +27,15 @@ const RELATIONS: &[(&str, &str)] = &[
     ("triggers", include_str!("earlier/triggers.sql")),
     ("rule", include_str!("earlier/rule.sql")),
     ("row security", include_str!("earlier/row_security.sql")),
-    ("replica identity", include_str!("earlier/replica_identity.sql")),
+    (
+        "replica identity",
+        include_str!("earlier/replica_identity.sql"),
+    ),
     ("type of table", include_str!("earlier/type_of_table.sql")),
-    ("partition bound", include_str!("earlier/partition_bound.sql")),
+    (
+        "partition bound",
+        include_str!("earlier/partition_bound.sql"),
+    ),
     ("identity", include_str!("earlier/identity.sql")),
     ("sequence", include_str!("earlier/sequence.sql")),
 ];
@@ -41,7 +47,10 @@ const OBJECTS: &[(&str, &str)] = &[
     ("schema", include_str!("earlier/schema.sql")),
     ("comment", include_str!("earlier/comment.sql")),
     ("routine", include_str!("earlier/routine.sql")),
-    ("statistics target", include_str!("earlier/statistics_target.sql")),
+    (
+        "statistics target",
+        include_str!("earlier/statistics_target.sql"),
+    ),
     ("domain", include_str!("earlier/domain.sql")),
     ("attribute", include_str!("earlier/attribute.sql")),
     ("definition", include_str!("earlier/definition.sql")),
@@ -49,7 +58,9 @@ const OBJECTS: &[(&str, &str)] = &[
 
 pub fn earlier(ask: &Earlier) -> Result<Option<String>> {
     let find = |list: &'static [(&str, &'static str)]| {
-        list.iter().find(|(what, _)| *what == ask.what).map(|(_, sql)| *sql)
+        list.iter()
+            .find(|(what, _)| *what == ask.what)
+            .map(|(_, sql)| *sql)
     };
     let found = match ask.what {
         "view" => return view(ask),
@@ -87,13 +98,19 @@ fn address(ask: &Earlier) -> Result<Option<(i64, i64, i64)>> {
         objid: i64,
         objsubid: i64,
     }
+    // A type is taken as one name.
+    let names = match (ask.kind, ask.names.as_slice()) {
+        ("type", [schema, name]) => vec![spi::qualified(schema, name)],
+        ("type", [name]) => vec![spi::ident(name)],
+        (_, names) => names.to_vec(),
+    };
     let found = subtransaction::attempt(|| {
         spi::first::<Address>(
             "SELECT a.classid::int8 AS classid, a.objid::int8 AS objid, a.objsubid::int8 AS objsubid \
              FROM pg_catalog.pg_get_object_address($1, $2, $3) a",
             &[
                 Arg::Text(ask.kind),
-                Arg::Texts(ask.names.clone()),
+                Arg::Texts(names.clone()),
                 Arg::Texts(ask.arguments.clone()),
             ],
         )

@@ -3,10 +3,10 @@
 use super::{earlier, mirror, relation, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::pg::parser::{self, Statement};
-use crate::pg::{analyze, subtransaction};
 use crate::pg::parser::before_collation;
+use crate::pg::parser::{self, Statement};
 use crate::pg::spi::{self, Arg};
+use crate::pg::{analyze, subtransaction};
 use crate::recipe::estimate::Size;
 use crate::recipe::facts::{Column, Dependent, Facts, Table};
 use crate::recipe::written::Earlier;

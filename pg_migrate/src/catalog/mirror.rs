@@ -135,7 +135,9 @@ pub fn writes_anew(table: &str, change: &str) -> Result<(bool, bool)> {
         let moved = |of_table: bool| {
             before.iter().any(|was| {
                 (was.name == "pg_migrate_mirror") == of_table
-                    && after.iter().any(|is| is.name == was.name && is.node != was.node)
+                    && after
+                        .iter()
+                        .any(|is| is.name == was.name && is.node != was.node)
             })
         };
         Ok((moved(true), moved(false)))

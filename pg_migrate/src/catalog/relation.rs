@@ -95,8 +95,11 @@ pub fn object_exists(kind: &str, name: &str) -> Result<bool> {
         }
         "statistics" => {
             "EXISTS (SELECT 1 FROM pg_catalog.pg_statistic_ext s \
-             WHERE pg_catalog.pg_statistics_obj_is_visible(s.oid) \
-               AND s.stxname = (pg_catalog.parse_ident($1))[1])"
+             JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace \
+             CROSS JOIN pg_catalog.parse_ident($1) p(names) \
+             WHERE s.stxname = names[pg_catalog.cardinality(names)] \
+               AND CASE WHEN pg_catalog.cardinality(names) = 2 THEN n.nspname = names[1] \
+                        ELSE pg_catalog.pg_statistics_obj_is_visible(s.oid) END)"
         }
         _ => return Ok(false),
     };

@@ -126,6 +126,10 @@ pub struct Statement {
     /// `IF EXISTS`: where there is no such table, nothing is done.
     #[serde(default)]
     pub if_exists: bool,
+    /// Names of constraints and indexes that the statement does not give: another is taken where
+    /// one is in use.
+    #[serde(default)]
+    pub invented: Vec<String>,
 }
 
 /// What a COMMENT statement is on.

@@ -138,10 +138,7 @@ pub fn size_of(step: &Step) -> Result<Option<Size>> {
     };
     #[allow(clippy::cast_possible_truncation)] // reltuples is a float4 of whole rows
     let rows = size.rows as i64;
-    Ok(Some(Size {
-        rows,
-        estimate,
-    }))
+    Ok(Some(Size { rows, estimate }))
 }
 
 fn phase_named(word: &str) -> Result<Phase> {

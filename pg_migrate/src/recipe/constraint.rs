@@ -3,7 +3,7 @@
 mod index_of;
 
 use crate::document::model::{
-    AddForeignKey, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    AddForeignKey, ColumnOf, CreateConstraint, DropConstraint, Operation, TableConstraint,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
@@ -67,6 +67,20 @@ impl Planner<'_> {
         }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
+            if op.kind == "primary_key" {
+                // It makes its columns NOT NULL, and leaves them so when it goes.
+                for column in &op.columns {
+                    if self
+                        .column(&key, &table, column)
+                        .is_ok_and(|found| !found.not_null)
+                    {
+                        self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                            table: key.clone(),
+                            column: column.clone(),
+                        }));
+                    }
+                }
+            }
             self.plan
                 .inverse
                 .push(Operation::DropConstraint(DropConstraint {

@@ -56,6 +56,13 @@ mod tests {
         assert_eq!(gigabytes(1.0).to_rewrite(), "1024.0 MB, about 20 s");
         assert_eq!(gigabytes(100.0).to_rewrite(), "102400.0 MB, about 34 min");
         assert_eq!(gigabytes(1.0).to_fill(), "1024.0 MB, about 4 min");
-        assert_eq!(Size { rows: 1.0, bytes: 8192.0 }.to_read(), "0.0 MB, under a second");
+        assert_eq!(
+            Size {
+                rows: 1.0,
+                bytes: 8192.0
+            }
+            .to_read(),
+            "0.0 MB, under a second"
+        );
     }
 }

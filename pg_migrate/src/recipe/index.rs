@@ -61,7 +61,7 @@ impl Planner<'_> {
     pub fn create_index(&mut self, op: &CreateIndex) -> Result<()> {
         let (table_key, table) = self.table(&op.table)?;
         let index = qualified(&table.schema, &op.name);
-        if self.facts.relation_exists(&table.schema, &op.name)? {
+        if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             if op.if_not_exists {
                 return Ok(());
             }

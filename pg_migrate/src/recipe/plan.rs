@@ -355,10 +355,10 @@ impl Planner<'_> {
     pub fn now(&self) -> Phase {
         let migrating = self.barrier
             || self
-            .plan
-            .steps
-            .iter()
-            .any(|step| step.phase == Phase::Migrate);
+                .plan
+                .steps
+                .iter()
+                .any(|step| step.phase == Phase::Migrate);
         if migrating {
             Phase::Migrate
         } else {

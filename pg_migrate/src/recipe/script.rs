@@ -58,12 +58,10 @@ pub fn operations(
                 to: to.clone(),
             })])
         }
-        Node::RenameTable { table, to } => {
-            Some(vec![Operation::RenameTable(RenameTable {
-                from: sql(&table.name),
-                to: ident(to),
-            })])
-        }
+        Node::RenameTable { table, to } => Some(vec![Operation::RenameTable(RenameTable {
+            from: sql(&table.name),
+            to: ident(to),
+        })]),
         Node::Update(update) => backfill(update),
         _ => None,
     };

@@ -11,9 +11,9 @@ mod table;
 
 pub use back::Earlier;
 
-use crate::document::model::{Creates, Operation, Sql};
+use crate::document::model::{ColumnOf, Creates, Operation, Sql};
 use crate::fault::{Fault, Result, state};
-use crate::pg::parser::tree::{ConstraintKind, Statement};
+use crate::pg::parser::tree::{Action, CommandKind, ConstraintKind, Node, Statement};
 use crate::recipe::facts::Table;
 use crate::recipe::plan::{Planner, unlocked};
 use crate::recipe::quote::qualified;
@@ -43,6 +43,9 @@ impl Planner<'_> {
             return Ok(());
         }
         let statements = self.facts.statements(&op.up)?;
+        if op.online {
+            self.prove_not_null(&statements)?;
+        }
         let mut effects = Vec::new();
         for statement in &statements {
             match self.effect(op, statement)? {
@@ -60,6 +63,9 @@ impl Planner<'_> {
             let (schema, name) = self.facts.landing(name)?;
             self.gone.insert(qualified(&schema, &name));
         }
+        for statement in &statements {
+            self.free_again(&statement.action)?;
+        }
         if let Some(made) = &op.creates
             && (made.kind.ends_with("table") || made.kind.ends_with("view"))
         {
@@ -67,11 +73,41 @@ impl Planner<'_> {
             self.not_leaving(&qualified(&schema, &name), None)?;
         }
         let back = self.back(op, &statements, &effects)?;
-        let step = self.written_step(op, &statements, &effects);
+        let step = self.written_step(op, &statements, &effects)?;
         let step = self.taken_back(op, step, back);
         self.push(step);
         for statement in &statements {
             self.after(statement)?;
+        }
+        Ok(())
+    }
+
+    /// A primary key from an index that is there reads the whole table where a column of it may be
+    /// null: that it is not is proven first.
+    fn prove_not_null(&mut self, statements: &[Statement]) -> Result<()> {
+        let [statement] = statements else {
+            return Ok(());
+        };
+        let found = self.named(&statement.action.on)?.into_iter().next();
+        let (Some(known), [change]) = (found, statement.action.changes.as_slice()) else {
+            return Ok(());
+        };
+        let CommandKind::AddConstraint(added) = &change.kind else {
+            return Ok(());
+        };
+        if !added.using_index || added.kind != ConstraintKind::PrimaryKey || !known.filled() {
+            return Ok(());
+        }
+        let index = known
+            .table
+            .indexes
+            .iter()
+            .find(|found| Some(&found.name) == added.index.as_ref());
+        for column in index.map(|index| index.columns.clone()).unwrap_or_default() {
+            self.set_not_null(&ColumnOf {
+                table: known.key.clone(),
+                column,
+            })?;
         }
         Ok(())
     }
@@ -93,7 +129,11 @@ impl Planner<'_> {
             Answer::Never { .. } if effect.unseen => Ok(()),
             Answer::Never { why, way } => {
                 let mut detail = sentence(why);
-                for note in &effect.notes {
+                for note in effect
+                    .notes
+                    .iter()
+                    .filter(|note| !why.ends_with(note.as_str()))
+                {
                     detail.push_str(&format!(" {}", sentence(note)));
                 }
                 let on = effect.locks.first().map(|(table, _)| table.clone());
@@ -123,16 +163,28 @@ impl Planner<'_> {
     }
 
     /// The step that runs it, without its way back.
-    fn written_step(&self, op: &Sql, statements: &[Statement], effects: &[Effect]) -> Step {
+    fn written_step(
+        &mut self,
+        op: &Sql,
+        statements: &[Statement],
+        effects: &[Effect],
+    ) -> Result<Step> {
         let instead = match effects {
             [effect] if op.online => effect.instead.clone(),
+            _ => None,
+        };
+        // An index that is built concurrently, which an interruption may leave invalid.
+        let built = match (&instead, statements) {
+            (Some(_), [statement]) if statement.action.tag == "CREATE INDEX" => {
+                self.named(&statement.action.on)?.into_iter().next()
+            }
             _ => None,
         };
         let outside = op.no_transaction
             || statements.iter().any(|statement| !statement.transactional)
             || instead.as_ref().is_some_and(|(_, outside)| *outside);
-        let apart = effects.iter().any(|effect| effect.answer == Answer::Alone)
-            || instead.is_some();
+        let apart =
+            effects.iter().any(|effect| effect.answer == Answer::Alone) || instead.is_some();
         let now = if op.on_complete {
             Phase::Contract
         } else {
@@ -151,7 +203,9 @@ impl Planner<'_> {
         let work = effects.iter().map(|effect| effect.work).max();
         step.rewrites = work == Some(Work::Rewrites) && instead.is_none();
         step.scans = work >= Some(Work::Scans);
-        let mut locks = effects.iter().flat_map(|effect| effect.locks.iter().cloned());
+        let mut locks = effects
+            .iter()
+            .flat_map(|effect| effect.locks.iter().cloned());
         if let Some((table, lock)) = locks.next() {
             step.relation = Some(table);
             step.lock = Some(lock);
@@ -163,8 +217,17 @@ impl Planner<'_> {
         }
         if instead.is_some() {
             // Its own lock is weaker than that of the statement it stands for.
-            let weak = statements::fact(&statements[0].action.tag, "", true);
-            step.lock = weak.and_then(|fact| fact.lock);
+            let tag = statements
+                .first()
+                .map_or("", |statement| &statement.action.tag);
+            step.lock = statements::fact(tag, "", true).and_then(|fact| fact.lock);
+        }
+        if let (Some(known), [statement]) = (built, statements)
+            && let Node::CreateIndex(index) = &statement.node
+            && let Some(args) = step.args.as_object_mut()
+        {
+            let name = qualified(&known.table.schema, &back::index_name(index, &known));
+            args.insert("index".into(), json!(name));
         }
         if !op.settings.is_empty()
             && let Some(args) = step.args.as_object_mut()
@@ -187,7 +250,18 @@ impl Planner<'_> {
         if !notes.is_empty() {
             step.warning = Some(notes.join("; "));
         }
-        step
+        Ok(step)
+    }
+
+    /// A table cannot get the name of one that leaves only at contract.
+    fn free_again(&mut self, action: &Action) -> Result<()> {
+        let (true, Some(to)) = (action.what == "RENAME", &action.to) else {
+            return Ok(());
+        };
+        for known in self.named(&action.on)? {
+            self.not_leaving(&qualified(&known.table.schema, to), None)?;
+        }
+        Ok(())
     }
 
     /// How it is taken back.
@@ -199,7 +273,7 @@ impl Planner<'_> {
             return self.created(made, effects);
         }
         match (statements, effects) {
-            ([statement], [effect]) => self.way_back(op, &statement.action, effect),
+            ([statement], [effect]) => self.way_back(op, statement, effect),
             _ => Ok(Back::none("give down to be able to take it back")),
         }
     }
@@ -241,8 +315,12 @@ impl Planner<'_> {
         if name.contains('(') || name.contains(" ON ") {
             return Ok(name.to_owned());
         }
-        let (schema, name) = self.facts.landing(name)?;
-        Ok(qualified(&schema, &name))
+        match self.facts.landing(name) {
+            Ok((schema, name)) => Ok(qualified(&schema, &name)),
+            Err(fault) if fault.is_interruption() => Err(fault),
+            // Of a kind whose names have another form.
+            Err(_) => Ok(name.to_owned()),
+        }
     }
 
     pub fn is_made_here(&self, name: &str) -> Result<bool> {
@@ -316,7 +394,9 @@ impl Planner<'_> {
 
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string());
     format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 

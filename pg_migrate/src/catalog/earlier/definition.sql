@@ -28,7 +28,8 @@ WITH acl(kind, acl) AS (
                  SELECT pg_catalog.format('CREATE %sSEQUENCE %s AS %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s',
                             CASE WHEN c.relpersistence = 'u' THEN 'UNLOGGED ' END, b.name, pg_catalog.format_type(q.seqtypid, NULL),
                             q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END)
-                        || coalesce(pg_catalog.format(E';\nSELECT pg_catalog.setval(%L, %s)', b.name, pg_catalog.pg_sequence_last_value(c.oid)), '')
+                        || CASE WHEN pg_catalog.pg_sequence_last_value(c.oid) IS NULL THEN ''
+                                ELSE pg_catalog.format(E';\nSELECT pg_catalog.setval(%L, %s)', b.name, pg_catalog.pg_sequence_last_value(c.oid)) END
                  FROM pg_catalog.pg_sequence q WHERE q.seqrelid = c.oid) END AS text,
            c.relowner AS owner
     FROM pg_catalog.pg_class c, bare b WHERE $1 = 'pg_catalog.pg_class'::regclass::oid::int8 AND c.oid = $2::oid

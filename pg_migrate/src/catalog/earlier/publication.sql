@@ -1,8 +1,8 @@
 SELECT pg_catalog.concat_ws(E';\n',
-    pg_catalog.format('ALTER PUBLICATION %I SET (publish = %L, publish_via_partition_root = %s)', p.pubname,
+    pg_catalog.format('ALTER PUBLICATION %I SET (publish = %L, publish_via_partition_root = %L)', p.pubname,
         pg_catalog.concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
-                             CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END), p.pubviaroot),
-    pg_catalog.format('ALTER PUBLICATION %I SET %s', p.pubname, t.list),
+                             CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END), p.pubviaroot::text),
+    CASE WHEN t.list IS NOT NULL THEN pg_catalog.format('ALTER PUBLICATION %I SET %s', p.pubname, t.list) END,
     CASE WHEN t.list IS NULL AND NOT p.puballtables THEN (
         -- It had nothing: what it has by then goes.
         pg_catalog.format('DO $pgm$DECLARE r record; BEGIN FOR r IN SELECT prrelid::pg_catalog.regclass AS name FROM pg_catalog.pg_publication_rel k JOIN pg_catalog.pg_publication p ON p.oid = k.prpubid WHERE p.pubname = %L LOOP EXECUTE pg_catalog.format(''ALTER PUBLICATION %%I DROP TABLE %%s'', %L, r.name); END LOOP; END$pgm$', p.pubname, p.pubname)) END) AS value

@@ -7,7 +7,7 @@ use super::raw::{self, cast, strings, text};
 use super::read::{name, name_of};
 use super::tree::{Action, Name, Object, Setting};
 use pgrx::pg_sys::{self, NodeTag, ObjectType};
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 
 /// PostgreSQL's own name of the statement.
 fn tag(stmt: *const pg_sys::Node) -> String {
@@ -52,12 +52,7 @@ fn option(list: *const pg_sys::List, wanted: &str) -> bool {
 }
 
 #[allow(clippy::too_many_lines)] // one line or two for each kind of statement
-fn fill(
-    made: &mut Action,
-    tag: NodeTag,
-    stmt: *const pg_sys::Node,
-    cut: &Cut,
-) -> Option<()> {
+fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -> Option<()> {
     let cascades = |behavior| behavior == pg_sys::DropBehavior::DROP_CASCADE;
     match tag {
         NodeTag::T_AlterTableStmt => {
@@ -91,7 +86,7 @@ fn fill(
             ) {
                 made.on.extend(name(stmt.relation));
             }
-            made.object = object::of(stmt.renameType, stmt.relation, stmt.object);
+            made.object = object::renamed(stmt);
         }
         NodeTag::T_AlterOwnerStmt => {
             let stmt = cast::<pg_sys::AlterOwnerStmt>(stmt)?;
@@ -206,7 +201,8 @@ fn fill(
         }
         NodeTag::T_AlterStatsStmt => {
             let stmt = cast::<pg_sys::AlterStatsStmt>(stmt)?;
-            made.object = name_of(&strings(stmt.defnames)).map(|n| object::named("statistics object", &n));
+            made.object =
+                name_of(&strings(stmt.defnames)).map(|n| object::named("statistics object", &n));
         }
         NodeTag::T_CreatePublicationStmt => {
             let stmt = cast::<pg_sys::CreatePublicationStmt>(stmt)?;
@@ -266,18 +262,25 @@ fn fill(
             made.object = object::of(stmt.objtype, std::ptr::null(), stmt.func.cast());
         }
         NodeTag::T_CreateFunctionStmt => {
-            made.replace = cast::<pg_sys::CreateFunctionStmt>(stmt)?.replace;
+            let stmt = cast::<pg_sys::CreateFunctionStmt>(stmt)?;
+            made.replace = stmt.replace;
+            made.object = object::routine(stmt);
         }
         NodeTag::T_ViewStmt => {
             let stmt = cast::<pg_sys::ViewStmt>(stmt)?;
             made.replace = stmt.replace;
-            if stmt.replace {
+            if temporary(stmt.view) {
+                made.what = "TEMPORARY";
+            } else if stmt.replace {
                 made.what = "OR REPLACE";
                 made.on.extend(name(stmt.view));
             }
         }
         NodeTag::T_AlterDatabaseStmt
-            if option(cast::<pg_sys::AlterDatabaseStmt>(stmt)?.options, "tablespace") =>
+            if option(
+                cast::<pg_sys::AlterDatabaseStmt>(stmt)?.options,
+                "tablespace",
+            ) =>
         {
             made.what = "SET TABLESPACE";
         }
@@ -291,19 +294,23 @@ fn fill(
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_InsertStmt => {
-            made.on.extend(name(cast::<pg_sys::InsertStmt>(stmt)?.relation));
+            made.on
+                .extend(name(cast::<pg_sys::InsertStmt>(stmt)?.relation));
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_UpdateStmt => {
-            made.on.extend(name(cast::<pg_sys::UpdateStmt>(stmt)?.relation));
+            made.on
+                .extend(name(cast::<pg_sys::UpdateStmt>(stmt)?.relation));
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_DeleteStmt => {
-            made.on.extend(name(cast::<pg_sys::DeleteStmt>(stmt)?.relation));
+            made.on
+                .extend(name(cast::<pg_sys::DeleteStmt>(stmt)?.relation));
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_MergeStmt => {
-            made.on.extend(name(cast::<pg_sys::MergeStmt>(stmt)?.relation));
+            made.on
+                .extend(name(cast::<pg_sys::MergeStmt>(stmt)?.relation));
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_CopyStmt => {
@@ -319,6 +326,9 @@ fn fill(
             let stmt = cast::<pg_sys::CreateTableAsStmt>(stmt)?;
             made.if_exists = stmt.if_not_exists;
             made.no_data = raw::at(stmt.into)?.skipData;
+            if temporary(raw::at(stmt.into)?.rel) {
+                made.what = "TEMPORARY";
+            }
             made.reads = raw::relations(stmt.query);
         }
         _ => {}
@@ -338,7 +348,9 @@ fn create_table(made: &mut Action, stmt: &pg_sys::CreateStmt) {
                 .extend(constraint.and_then(|constraint| name(constraint.pktable)));
         }
     }
-    if stmt.partbound.is_null() {
+    if temporary(stmt.relation) {
+        made.what = "TEMPORARY";
+    } else if stmt.partbound.is_null() {
         made.reads = relations(stmt.inhRelations);
         if !made.reads.is_empty() {
             made.what = "INHERITS";
@@ -366,7 +378,9 @@ fn setting(stmt: &pg_sys::VariableSetStmt, cut: &Cut) -> Option<Setting> {
             // SET [SESSION | LOCAL] name { TO | = } value, …; a few have words of their own.
             let all = 0..cut.len();
             let equals = all.clone().find(|at| cut.symbol(*at, b'='));
-            let from = equals.or_else(|| cut.find(&all, "to")).map_or(2, |at| at + 1);
+            let from = equals
+                .or_else(|| cut.find(&all, "to"))
+                .map_or(2, |at| at + 1);
             Some(cut.text(&(from..cut.len()))?.to_owned())
         }
         Kind::VAR_SET_DEFAULT | Kind::VAR_RESET => None,
@@ -398,4 +412,10 @@ fn set_config(cut: &Cut) -> Option<Setting> {
         name: literal(at + 2)?.trim_matches('\'').to_lowercase(),
         value: Some(literal(at + 4)?),
     })
+}
+
+/// Whether a relation goes away with the session.
+fn temporary(range: *const pg_sys::RangeVar) -> bool {
+    raw::at(range)
+        .is_some_and(|range| range.relpersistence == pg_sys::RELPERSISTENCE_TEMP as c_char)
 }

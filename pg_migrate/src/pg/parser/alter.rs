@@ -121,7 +121,10 @@ fn change(node: &pg_sys::AlterTableCmd, cut: &Cut, chunk: Option<&Range<usize>>)
     let kind = chunk.and_then(|chunk| table::command(node, cut, chunk));
     Change {
         what: words(node.subtype).unwrap_or("ALTER"),
-        name: text(node.name),
+        name: text(node.name)
+            .or_else(|| text(cast::<pg_sys::Constraint>(node.def)?.conname))
+            // A column of an index.
+            .or_else(|| (node.num > 0).then(|| node.num.to_string())),
         other,
         options,
         text: chunk.and_then(|chunk| cut.text(chunk)).map(str::to_owned),

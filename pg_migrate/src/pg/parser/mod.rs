@@ -7,6 +7,7 @@ mod block;
 mod comment;
 mod constraint;
 mod cut;
+mod made;
 mod object;
 mod raw;
 mod read;

@@ -67,7 +67,7 @@ pub fn named(kind: &'static str, name: &Name) -> Object {
     }
 }
 
-fn type_name(node: *const pg_sys::Node) -> Option<String> {
+pub fn type_name(node: *const pg_sys::Node) -> Option<String> {
     let node = cast::<pg_sys::TypeName>(node)?;
     // SAFETY: a raw TypeName, which has names; the string lives in the parse's memory context.
     text(unsafe { pg_sys::TypeNameToString(node) })
@@ -127,7 +127,11 @@ pub fn of(
         | ObjectType::OBJECT_ROUTINE
         | ObjectType::OBJECT_AGGREGATE => {
             let starred = code == ObjectType::OBJECT_AGGREGATE && arguments.is_empty();
-            let list = if starred { "*".to_owned() } else { arguments.join(", ") };
+            let list = if starred {
+                "*".to_owned()
+            } else {
+                arguments.join(", ")
+            };
             format!("{}({list})", quoted.join("."))
         }
         _ => quoted.join("."),
@@ -138,5 +142,63 @@ pub fn of(
         names,
         arguments,
         text,
+    })
+}
+
+/// What RENAME is about; where a part of it gets another name, the object itself.
+pub fn renamed(stmt: &pg_sys::RenameStmt) -> Option<Object> {
+    let part = || text(stmt.subname);
+    match stmt.renameType {
+        ObjectType::OBJECT_ATTRIBUTE => Some(named("type", &name(stmt.relation)?)),
+        ObjectType::OBJECT_DOMCONSTRAINT => Some(named(
+            "type",
+            &super::read::name_of(&list_names(stmt.object))?,
+        )),
+        ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_ROLE | ObjectType::OBJECT_DATABASE => {
+            let (kind, word) = kind(stmt.renameType)?;
+            Some(Object {
+                kind,
+                word,
+                text: quote(&part()?),
+                names: vec![part()?],
+                arguments: Vec::new(),
+            })
+        }
+        ObjectType::OBJECT_TRIGGER | ObjectType::OBJECT_POLICY | ObjectType::OBJECT_RULE => {
+            let mut found = of(ObjectType::OBJECT_TABLE, stmt.relation, std::ptr::null())?;
+            (found.kind, found.word) = kind(stmt.renameType)?;
+            found.text = format!("{} ON {}", quote(&part()?), found.text);
+            found.names.push(part()?);
+            Some(found)
+        }
+        _ => of(stmt.renameType, stmt.relation, stmt.object),
+    }
+}
+
+/// The routine that CREATE FUNCTION or CREATE PROCEDURE makes or replaces.
+pub fn routine(stmt: &pg_sys::CreateFunctionStmt) -> Option<Object> {
+    use pg_sys::FunctionParameterMode as Mode;
+    let names = strings(stmt.funcname);
+    let mut arguments = Vec::new();
+    for parameter in raw::items(stmt.parameters) {
+        let parameter = cast::<pg_sys::FunctionParameter>(parameter)?;
+        if !matches!(
+            parameter.mode,
+            Mode::FUNC_PARAM_OUT | Mode::FUNC_PARAM_TABLE
+        ) {
+            arguments.push(type_name(parameter.argType.cast_const().cast())?);
+        }
+    }
+    let quoted: Vec<String> = names.iter().map(|part| quote(part)).collect();
+    let (kind, word) = match stmt.is_procedure {
+        true => ("procedure", "PROCEDURE"),
+        false => ("function", "FUNCTION"),
+    };
+    Some(Object {
+        kind,
+        word,
+        text: format!("{}({})", quoted.join("."), arguments.join(", ")),
+        names,
+        arguments,
     })
 }

@@ -40,7 +40,7 @@ tagged! {
     CreateSeqStmt T_CreateSeqStmt, CreateStatsStmt T_CreateStatsStmt, CreateStmt T_CreateStmt,
     CreateTableAsStmt T_CreateTableAsStmt, CreateTrigStmt T_CreateTrigStmt, DefElem T_DefElem,
     DefineStmt T_DefineStmt, DeleteStmt T_DeleteStmt, DiscardStmt T_DiscardStmt,
-    DropStmt T_DropStmt, FuncCall T_FuncCall, IndexElem T_IndexElem, IndexStmt T_IndexStmt,
+    DropStmt T_DropStmt, FuncCall T_FuncCall, FunctionParameter T_FunctionParameter, CreateRoleStmt T_CreateRoleStmt, CreateUserMappingStmt T_CreateUserMappingStmt, CreateCastStmt T_CreateCastStmt, CreateTransformStmt T_CreateTransformStmt, CreatePLangStmt T_CreatePLangStmt, CreateConversionStmt T_CreateConversionStmt, CreateAmStmt T_CreateAmStmt, IndexElem T_IndexElem, IndexStmt T_IndexStmt,
     InsertStmt T_InsertStmt, List T_List, LockStmt T_LockStmt, MergeStmt T_MergeStmt,
     MinMaxExpr T_MinMaxExpr, ObjectWithArgs T_ObjectWithArgs, PartitionCmd T_PartitionCmd,
     PublicationObjSpec T_PublicationObjSpec, RangeVar T_RangeVar, RawStmt T_RawStmt,

@@ -43,7 +43,11 @@ pub fn alter(stmt: &pg_sys::AlterTableStmt, cut: &Cut) -> Option<AlterTable> {
 }
 
 /// `chunk`: the tokens of the subcommand.
-pub fn command(node: &pg_sys::AlterTableCmd, cut: &Cut, chunk: &Range<usize>) -> Option<CommandKind> {
+pub fn command(
+    node: &pg_sys::AlterTableCmd,
+    cut: &Cut,
+    chunk: &Range<usize>,
+) -> Option<CommandKind> {
     let named = || raw::text(node.name);
     let cascade = node.behavior == pg_sys::DropBehavior::DROP_CASCADE;
     // ALTER [COLUMN] name …

@@ -2,10 +2,12 @@
 //! it. A BEGIN and COMMIT around the whole script are taken off, settings are kept in mind.
 
 use super::settings::{Meaning, meaning};
+use super::table::free_name;
 use super::{operations, sql, transaction_command};
 use crate::document::model::{self, Operation};
 use crate::fault::Result;
-use crate::pg::parser::tree::{Node, Relation, Statement};
+use crate::pg::parser::tree::{CommandKind, Constraint, Node, Relation, Statement};
+use crate::recipe::names;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -88,6 +90,7 @@ impl Reader {
                 table: target.map(|table| sql(&table.name)),
                 only: target.is_some_and(|table| table.only),
                 if_exists: target.is_some_and(|table| table.if_exists),
+                invented: invented(&statement.node),
             })],
         })
     }
@@ -107,6 +110,38 @@ fn target(node: &Node) -> Option<&Relation> {
         Node::Update(update) => Some(&update.table),
         _ => None,
     }
+}
+
+/// The names that PostgreSQL would choose for what has none.
+fn invented(node: &Node) -> Vec<String> {
+    let (table, constraints): (_, Vec<&Constraint>) = match node {
+        Node::CreateIndex(index) if index.name.is_none() => {
+            return vec![names::index(&index.table.name.name, &index.keys)];
+        }
+        Node::AlterTable(change) => {
+            let added = change
+                .commands
+                .iter()
+                .flat_map(|command| match &command.kind {
+                    CommandKind::AddConstraint(constraint) => std::slice::from_ref(constraint),
+                    CommandKind::AddColumn { column, .. } => column.constraints.as_slice(),
+                    _ => &[],
+                });
+            (&change.table.name, added.collect())
+        }
+        _ => return Vec::new(),
+    };
+    let mut taken = Vec::new();
+    for constraint in &constraints {
+        free_name(table, constraint, &mut taken);
+    }
+    // As `free_name` gives them while the statement is read.
+    taken
+        .into_iter()
+        .zip(constraints)
+        .filter(|(_, constraint)| constraint.name.is_none() && !constraint.using_index)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// The settings a script gives that its steps do not follow: they have their own.

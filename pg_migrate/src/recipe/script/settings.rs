@@ -92,13 +92,22 @@ mod tests {
             ("search_path", Some("''")),
             ("default_table_access_method", Some("heap")),
         ] {
-            assert_eq!(meaning(&set(name, value)).unwrap(), Meaning::PassedOver, "{name}");
+            assert_eq!(
+                meaning(&set(name, value)).unwrap(),
+                Meaning::PassedOver,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn what_changes_the_meaning_of_names_is_refused() {
-        for name in ["search_path", "role", "session_authorization", "default_tablespace"] {
+        for name in [
+            "search_path",
+            "role",
+            "session_authorization",
+            "default_tablespace",
+        ] {
             assert!(meaning(&set(name, Some("app"))).is_err(), "{name}");
         }
     }

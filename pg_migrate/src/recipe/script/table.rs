@@ -227,7 +227,7 @@ fn merge(made: &mut [Operation], next: &Operation) -> bool {
 
 /// The constraint's own name, or the one PostgreSQL would give it; numbered where the statement
 /// has used that already.
-fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
+pub fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
     let name = constraint.name.clone().unwrap_or_else(|| {
         let label = label(constraint.kind);
         (0..)

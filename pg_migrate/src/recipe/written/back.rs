@@ -4,9 +4,10 @@
 use super::effect::{Effect, Known, sql};
 use crate::document::model::{Operation, Sql};
 use crate::fault::Result;
-use crate::pg::parser::tree::{Action, Object};
+use crate::pg::parser::tree::{Action, Index, Node, Object, Statement};
+use crate::recipe::names;
 use crate::recipe::plan::Planner;
-use crate::recipe::quote::ident;
+use crate::recipe::quote::{ident, qualified};
 
 /// A question about what is there now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,17 +82,28 @@ fn unknown(action: &Action) -> Back {
 const DATA: &str = "it changes rows; give down to be able to take it back";
 
 impl Planner<'_> {
-    pub fn way_back(&mut self, op: &Sql, action: &Action, effect: &Effect) -> Result<Back> {
+    pub fn way_back(&mut self, op: &Sql, statement: &Statement, effect: &Effect) -> Result<Back> {
+        let action = &statement.action;
         let on = self.named(&action.on)?;
         if effect.passing || effect.idle {
             return Ok(Back::Nothing);
         }
         let fresh = !on.is_empty() && on.iter().all(|known| known.table.fresh);
-        if fresh && !matches!(action.tag.as_str(), "CREATE PUBLICATION" | "ALTER PUBLICATION") {
+        let leaves = !matches!(action.what, "RENAME" | "SET SCHEMA")
+            && !action.tag.ends_with(" PUBLICATION");
+        if fresh && leaves {
             // It leaves with its table.
             return Ok(Back::Nothing);
         }
-        for name in action.object.iter().map(|object| object.text.clone()).chain(action.on.iter().map(sql)) {
+        let whole = action
+            .object
+            .as_ref()
+            .map(|object| match object.relation() {
+                Some(relation) => sql(&relation),
+                None => object.text.clone(),
+            });
+        for name in whole.into_iter().chain(action.on.iter().map(sql)) {
+            // It leaves with what this migration makes.
             if self.is_made_here(&name)? {
                 return Ok(Back::Nothing);
             }
@@ -108,13 +120,14 @@ impl Planner<'_> {
                 return Ok(rename_back(action, on.first()));
             }
             "OWNER TO" => return self.earlier_of("owner", action),
-            "SET SCHEMA" => return self.earlier_of("schema", action),
+            "SET SCHEMA" => return self.schema_back(action, on.first()),
             _ => {}
         }
-        self.by_tag(op, action, &on)
+        self.by_tag(op, statement, &on)
     }
 
-    fn by_tag(&mut self, op: &Sql, action: &Action, on: &[Known]) -> Result<Back> {
+    fn by_tag(&mut self, op: &Sql, statement: &Statement, on: &[Known]) -> Result<Back> {
+        let action = &statement.action;
         let part = action.part.as_deref().unwrap_or_default();
         let on_table = |word: &'static str, kind: &'static str| {
             on.first().map(|known| Object {
@@ -130,6 +143,28 @@ impl Planner<'_> {
             })
         };
         Ok(match action.tag.as_str() {
+            "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO" | "CREATE VIEW"
+                if action.what == "TEMPORARY" =>
+            {
+                Back::Nothing
+            }
+            "CREATE INDEX" => match (&statement.node, on.first()) {
+                (Node::CreateIndex(index), Some(known)) => {
+                    let name = index_name(index, known);
+                    Back::statement(format!(
+                        "DROP INDEX {}",
+                        qualified(&known.table.schema, &name)
+                    ))
+                }
+                _ => unknown(action),
+            },
+            "CREATE FUNCTION" | "CREATE PROCEDURE" => match &action.object {
+                Some(object) => match self.facts.earlier(&Earlier::of("routine", object))? {
+                    Some(before) => Back::statement(before),
+                    None => Back::statement(format!("DROP {} {}", object.word, object.text)),
+                },
+                None => unknown(action),
+            },
             "COMMENT" => self.earlier_of("comment", action)?,
             tag if tag.starts_with("DROP ") => self.dropped_back(action)?,
             "ALTER POLICY" => self.replaced(on_table("POLICY", "policy"), action)?,
@@ -153,19 +188,31 @@ impl Planner<'_> {
             }
             "ALTER SEQUENCE" => match on.first() {
                 Some(known) => Back::known(
-                    self.facts
-                        .earlier(&Earlier::relation("sequence", "SEQUENCE", &known.key, &[]))?,
+                    self.facts.earlier(&Earlier::relation(
+                        "sequence",
+                        "SEQUENCE",
+                        &known.key,
+                        &[],
+                    ))?,
                     action,
                 ),
                 None => unknown(action),
             },
             "ALTER STATISTICS" => self.earlier_of("statistics target", action)?,
             "ALTER PUBLICATION" => Back::known(
-                self.facts
-                    .earlier(&Earlier::relation("publication", "PUBLICATION", part, &[part]))?,
+                self.facts.earlier(&Earlier::relation(
+                    "publication",
+                    "PUBLICATION",
+                    part,
+                    &[part],
+                ))?,
                 action,
             ),
             "ALTER DOMAIN" => self.domain_back(action)?,
+            "CLUSTER" => match on.first() {
+                Some(known) => Back::statement(clustering(known)),
+                None => Back::Nothing,
+            },
             "ALTER TYPE" => type_value_back(action),
             "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY" | "TRUNCATE TABLE" => {
                 Back::none(DATA)
@@ -185,6 +232,29 @@ impl Planner<'_> {
             )),
             None => Ok(unknown(action)),
         }
+    }
+
+    fn schema_back(&mut self, action: &Action, on: Option<&Known>) -> Result<Back> {
+        let (Some(object), Some(to)) = (&action.object, &action.to) else {
+            return Ok(unknown(action));
+        };
+        let name = object.names.last().cloned().unwrap_or_default();
+        let arguments = object.text.find('(').map_or("", |at| &object.text[at..]);
+        let there = match on {
+            // ALTER TABLE is also said of views, sequences and their kin.
+            Some(known) => format!(
+                "{} {}",
+                action.tag.trim_start_matches("ALTER "),
+                qualified(to, &known.table.name)
+            ),
+            None if object.kind == "extension" => format!("EXTENSION {}", object.text),
+            None => format!("{} {}{arguments}", object.word, qualified(to, &name)),
+        };
+        let ask = Earlier {
+            text: there,
+            ..Earlier::of("schema", object)
+        };
+        Ok(Back::known(self.facts.earlier(&ask)?, action))
     }
 
     /// What is changed in one piece goes back in one piece: it is dropped and made as it was.
@@ -238,10 +308,7 @@ impl Planner<'_> {
             ("VALIDATE CONSTRAINT", _) => Back::Nothing,
             ("SET DEFAULT" | "SET NOT NULL" | "DROP NOT NULL" | "DROP CONSTRAINT", _) => {
                 let ask = Earlier {
-                    parts: vec![
-                        action.what.to_owned(),
-                        part.unwrap_or_default().to_owned(),
-                    ],
+                    parts: vec![action.what.to_owned(), part.unwrap_or_default().to_owned()],
                     ..Earlier::of("domain", object)
                 };
                 Back::known(self.facts.earlier(&ask)?, action)
@@ -280,6 +347,26 @@ impl Planner<'_> {
     }
 }
 
+/// The name an index has, or gets from PostgreSQL.
+pub fn index_name(index: &Index, known: &Known) -> String {
+    match &index.name {
+        Some(name) => name.clone(),
+        None => names::index(&known.table.name, &index.keys),
+    }
+}
+
+/// Which index CLUSTER goes by now.
+pub fn clustering(known: &Known) -> String {
+    match known.table.indexes.iter().find(|index| index.clustered) {
+        Some(index) => format!(
+            "ALTER TABLE {} CLUSTER ON {}",
+            known.key,
+            ident(&index.name)
+        ),
+        None => format!("ALTER TABLE {} SET WITHOUT CLUSTER", known.key),
+    }
+}
+
 /// The same with the names the other way round.
 fn rename_back(action: &Action, on: Option<&Known>) -> Back {
     let (Some(object), Some(to)) = (&action.object, &action.to) else {
@@ -290,15 +377,23 @@ fn rename_back(action: &Action, on: Option<&Known>) -> Back {
     let Some((name, before)) = object.names.split_last() else {
         return unknown(action);
     };
-    let qualified = |last: &str| {
+    let with_name = |last: &str| {
         let mut names: Vec<String> = before.iter().map(|part| ident(part)).collect();
         names.push(ident(last));
         names.join(".")
     };
     Back::statement(match action.what {
-        "RENAME COLUMN" => format!("ALTER {word} {} RENAME COLUMN {} TO {part}", whole_of(action, on), ident(to)),
+        "RENAME COLUMN" => format!(
+            "ALTER {word} {} RENAME COLUMN {} TO {part}",
+            whole_of(action, on),
+            ident(to)
+        ),
         "RENAME ATTRIBUTE" => {
-            format!("ALTER TYPE {} RENAME ATTRIBUTE {} TO {part}", object.text, ident(to))
+            format!(
+                "ALTER TYPE {} RENAME ATTRIBUTE {} TO {part}",
+                object.text,
+                ident(to)
+            )
         }
         "RENAME CONSTRAINT" => format!(
             "ALTER {word} {} RENAME CONSTRAINT {} TO {part}",
@@ -314,16 +409,20 @@ fn rename_back(action: &Action, on: Option<&Known>) -> Back {
             ),
             "function" | "procedure" | "routine" | "aggregate" => {
                 let list = object.text.split_once('(').map_or("", |(_, list)| list);
-                format!("ALTER {word} {}({list} RENAME TO {}", qualified(to), ident(name))
+                format!(
+                    "ALTER {word} {}({list} RENAME TO {}",
+                    with_name(to),
+                    ident(name)
+                )
             }
             _ => match on {
                 // Where it is found by then, whatever the search path.
                 Some(known) => format!(
                     "ALTER {word} {} RENAME TO {}",
-                    crate::recipe::quote::qualified(&known.table.schema, to),
+                    qualified(&known.table.schema, to),
                     ident(name)
                 ),
-                None => format!("ALTER {word} {} RENAME TO {}", qualified(to), ident(name)),
+                None => format!("ALTER {word} {} RENAME TO {}", with_name(to), ident(name)),
             },
         },
     })

@@ -106,7 +106,10 @@ impl Planner<'_> {
             "SET DATA TYPE" => self.set_type_written(&mut effect, change, known)?,
             "SET NOT NULL" => {
                 let column = change.name.as_deref().unwrap_or_default();
-                let there = known.table.column(column).is_some_and(|found| found.not_null);
+                let there = known
+                    .table
+                    .column(column)
+                    .is_some_and(|found| found.not_null);
                 if there || not_null_proven(&known.table, column) {
                     effect.nothing();
                 }
@@ -149,7 +152,9 @@ impl Planner<'_> {
                 }
             }
             "SET LOGGED" | "SET UNLOGGED" | "SET ACCESS METHOD" | "SET TABLESPACE"
-                if self.facts.is_already(&known.key, change.what, change.name.as_deref())? =>
+                if self
+                    .facts
+                    .is_already(&known.key, change.what, change.name.as_deref())? =>
             {
                 effect.nothing();
             }

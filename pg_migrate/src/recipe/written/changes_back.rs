@@ -1,16 +1,16 @@
 //! The way back of ALTER TABLE and its kin as written, subcommand by subcommand.
 
-use super::back::{Back, Earlier};
+use super::back::{Back, Earlier, clustering};
 use super::effect::Known;
 use crate::document::model::{
     AlterColumn, ColumnOf, CreateIndex, DropColumn, DropConstraint, Operation,
 };
 use crate::fault::Result;
-use crate::pg::parser::tree::{Action, Change, CommandKind};
+use crate::pg::parser::tree::{Action, Change, CommandKind, ConstraintKind};
 use crate::recipe::constraint::clause_of;
 use crate::recipe::names;
 use crate::recipe::plan::Planner;
-use crate::recipe::quote::{ident, literal, qualified};
+use crate::recipe::quote::{ident, literal};
 
 impl Planner<'_> {
     pub fn changes_back(&mut self, action: &Action, known: &Known) -> Result<Back> {
@@ -46,7 +46,11 @@ impl Planner<'_> {
         let found = self
             .facts
             .earlier(&Earlier::relation(what, word, &known.key, parts))?;
-        Ok(found.map_or(Back::Nothing, Back::statement))
+        Ok(match found {
+            Some(text) if text.is_empty() => Back::Nothing,
+            Some(text) => Back::statement(text),
+            None => Back::none("what was there before is not known"),
+        })
     }
 
     fn change_back(&mut self, action: &Action, change: &Change, known: &Known) -> Result<Back> {
@@ -93,8 +97,9 @@ impl Planner<'_> {
                 format!("ALTER TABLE {key} ALTER COLUMN {quoted} DROP NOT NULL"),
                 vec![Operation::DropNotNull(of())],
             ),
-            "DROP NOT NULL" | "SET NOT NULL" | "VALIDATE CONSTRAINT" | "SET WITHOUT OIDS"
-            | "DETACH PARTITION FINALIZE" => Back::Nothing,
+            "DROP NOT NULL" | "SET NOT NULL" | "SET WITHOUT OIDS" | "DETACH PARTITION FINALIZE" => {
+                Back::Nothing
+            }
             "SET STATISTICS" => self.asked("statistics", action, known, &[name])?,
             "SET STORAGE" => self.asked("storage", action, known, &[name])?,
             "SET COMPRESSION" => self.asked("compression", action, known, &[name])?,
@@ -104,32 +109,42 @@ impl Planner<'_> {
                 self.asked("column options", action, known, &parts)?
             }
             "ADD CONSTRAINT" => self.constraint_back(change, known),
-            "ADD CONSTRAINT USING INDEX" => using_index_back(change, known),
-            "DROP CONSTRAINT" => {
+            "VALIDATE CONSTRAINT" => {
                 match table.constraints.iter().find(|found| found.name == name) {
-                    Some(found) => Back::Statements(
-                        format!("ALTER TABLE {key} ADD CONSTRAINT {quoted} {}", found.definition),
-                        vec![Operation::CreateConstraint(clause_of(key, found))],
-                    ),
-                    None => Back::Nothing,
-                }
-            }
-            "ALTER CONSTRAINT" => {
-                match table.constraints.iter().find(|found| found.name == name) {
-                    Some(found) => alter(format!(
-                        "ALTER CONSTRAINT {quoted} {}",
-                        match (found.deferrable, found.deferred) {
-                            (true, true) => "DEFERRABLE INITIALLY DEFERRED",
-                            (true, false) => "DEFERRABLE INITIALLY IMMEDIATE",
-                            _ => "NOT DEFERRABLE",
-                        }
+                    Some(found) if !found.validated => alter(format!(
+                        "DROP CONSTRAINT {quoted}, ADD CONSTRAINT {quoted} {} NOT VALID",
+                        found.definition
                     )),
-                    None => Back::Nothing,
+                    _ => Back::Nothing,
                 }
             }
+            "DROP CONSTRAINT" => match table.constraints.iter().find(|found| found.name == name) {
+                Some(found) => Back::Statements(
+                    format!(
+                        "ALTER TABLE {key} ADD CONSTRAINT {quoted} {}",
+                        found.definition
+                    ),
+                    vec![Operation::CreateConstraint(clause_of(key, found))],
+                ),
+                None => Back::Nothing,
+            },
+            "ALTER CONSTRAINT" => match table.constraints.iter().find(|found| found.name == name) {
+                Some(found) => alter(format!(
+                    "ALTER CONSTRAINT {quoted} {}",
+                    match (found.deferrable, found.deferred) {
+                        (true, true) => "DEFERRABLE INITIALLY DEFERRED",
+                        (true, false) => "DEFERRABLE INITIALLY IMMEDIATE",
+                        _ => "NOT DEFERRABLE",
+                    }
+                )),
+                None => Back::Nothing,
+            },
             "SET DATA TYPE" => match (&change.kind, column) {
                 (CommandKind::SetType { using: None, .. }, Some(column)) => Back::Statements(
-                    format!("ALTER TABLE {key} ALTER COLUMN {quoted} TYPE {}", column.data_type),
+                    format!(
+                        "ALTER TABLE {key} ALTER COLUMN {quoted} TYPE {}",
+                        column.data_type
+                    ),
                     vec![Operation::AlterColumn(AlterColumn {
                         table: key.clone(),
                         column: name.to_owned(),
@@ -140,15 +155,8 @@ impl Planner<'_> {
                 _ => Back::none("what its USING did cannot be turned round"),
             },
             "OWNER TO" => self.asked("relation owner", action, known, &[])?,
-            "CLUSTER ON" | "SET WITHOUT CLUSTER" => {
-                match table.indexes.iter().find(|index| index.clustered) {
-                    Some(index) => alter(format!("CLUSTER ON {}", ident(&index.name))),
-                    None => alter("SET WITHOUT CLUSTER".into()),
-                }
-            }
-            "SET LOGGED" | "SET UNLOGGED"
-                if self.facts.is_already(key, change.what, None)? =>
-            {
+            "CLUSTER ON" | "SET WITHOUT CLUSTER" => Back::statement(clustering(known)),
+            "SET LOGGED" | "SET UNLOGGED" if self.facts.is_already(key, change.what, None)? => {
                 Back::Nothing
             }
             "SET LOGGED" => alter("SET UNLOGGED".into()),
@@ -163,7 +171,10 @@ impl Planner<'_> {
                 self.asked("triggers", action, known, &[name])?
             }
             "ENABLE TRIGGERS" | "DISABLE TRIGGERS" => {
-                self.asked("triggers", action, known, &[])?
+                let text = change.text.as_deref().unwrap_or_default();
+                let all = text.to_lowercase().ends_with("all");
+                let parts: &[&str] = if all { &["*"] } else { &[] };
+                self.asked("triggers", action, known, parts)?
             }
             "ENABLE RULE" | "DISABLE RULE" => self.asked("rule", action, known, &[name])?,
             "INHERIT" | "NO INHERIT" => match &change.other {
@@ -201,6 +212,9 @@ impl Planner<'_> {
         let CommandKind::AddConstraint(added) = &change.kind else {
             return Back::none("the constraint it adds is not known");
         };
+        if added.using_index {
+            return using_index_back(change, known);
+        }
         let name = added.name.clone().or_else(|| {
             let label = super::label(added.kind);
             (0..100)
@@ -208,14 +222,11 @@ impl Planner<'_> {
                 .find(|name| known.table.constraints.iter().all(|c| c.name != *name))
         });
         match name {
-            Some(name) => Back::Statements(
-                format!("ALTER TABLE {} DROP CONSTRAINT {}", known.key, ident(&name)),
-                vec![Operation::DropConstraint(DropConstraint {
-                    table: known.key.clone(),
-                    name,
-                    if_exists: false,
-                })],
-            ),
+            Some(name) => Back::statement(format!(
+                "ALTER TABLE {} DROP CONSTRAINT {}",
+                known.key,
+                ident(&name)
+            )),
             None => Back::none("the name it will have is not known"),
         }
     }
@@ -235,29 +246,56 @@ fn using_index_back(change: &Change, known: &Known) -> Back {
         return Back::none("its index is made by this migration");
     };
     let name = added.name.clone().unwrap_or_else(|| index.name.clone());
+    // A primary key makes its columns NOT NULL, and leaves them so when it goes.
+    let nullable: Vec<String> = match added.kind {
+        ConstraintKind::PrimaryKey => index
+            .columns
+            .iter()
+            .filter(|name| {
+                known
+                    .table
+                    .column(name)
+                    .is_some_and(|found| !found.not_null)
+            })
+            .cloned()
+            .collect(),
+        _ => Vec::new(),
+    };
+    let nullables = nullable.iter().map(|column| {
+        format!(
+            "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL;\n",
+            known.key,
+            ident(column)
+        )
+    });
     let unique = if index.unique { "UNIQUE " } else { "" };
     Back::Statements(
         format!(
-            "ALTER TABLE {key} DROP CONSTRAINT {};\nCREATE {unique}INDEX {} ON {key} {}",
+            "ALTER TABLE {key} DROP CONSTRAINT {};\n{}CREATE {unique}INDEX {} ON {key} {}",
             ident(&name),
+            nullables.collect::<String>(),
             ident(&index.name),
             index.definition,
             key = known.key,
         ),
-        // In the order of the way back's making: the last comes first.
-        vec![
-            Operation::CreateIndex(CreateIndex {
-                name: index.name.clone(),
-                table: qualified(&known.table.schema, &known.table.name),
-                unique: index.unique,
-                definition: Some(index.definition.clone()),
-                ..CreateIndex::default()
-            }),
-            Operation::DropConstraint(DropConstraint {
+        std::iter::once(Operation::DropConstraint(DropConstraint {
+            table: known.key.clone(),
+            name,
+            if_exists: false,
+        }))
+        .chain(nullable.into_iter().map(|column| {
+            Operation::DropNotNull(ColumnOf {
                 table: known.key.clone(),
-                name,
-                if_exists: false,
-            }),
-        ],
+                column,
+            })
+        }))
+        .chain(std::iter::once(Operation::CreateIndex(CreateIndex {
+            name: index.name.clone(),
+            table: known.key.clone(),
+            unique: index.unique,
+            definition: Some(index.definition.clone()),
+            ..CreateIndex::default()
+        })))
+        .collect(),
     )
 }

@@ -51,7 +51,11 @@ impl Planner<'_> {
                 found.and_then(|constraint| constraint.comment)
             }
         };
-        self.comment_step(op, (!on_index).then_some(&key), put_back(comments, old.as_deref()));
+        self.comment_step(
+            op,
+            (!on_index).then_some(&key),
+            put_back(comments, old.as_deref()),
+        );
         Ok(true)
     }
 

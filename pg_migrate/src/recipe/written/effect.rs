@@ -143,7 +143,9 @@ impl Planner<'_> {
             effect.nothing();
             effect.instead = None;
             if on.iter().all(|known| known.table.fresh) {
-                effect.locks.retain(|(key, _)| on.iter().all(|known| known.key != *key));
+                effect
+                    .locks
+                    .retain(|(key, _)| on.iter().all(|known| known.key != *key));
                 effect.lock = effect.locks.iter().map(|(_, lock)| *lock).max();
             }
         }
@@ -200,6 +202,9 @@ impl Planner<'_> {
                 }
             }
             "CREATE INDEX" if action.only || effect.idle => effect.nothing(),
+            "CREATE INDEX" if on.iter().any(|known| known.table.kind == "m") => {
+                effect.instead = concurrently(&statement.text, &["index"]).map(|text| (text, true));
+            }
             "CREATE TRIGGER" => {
                 for known in self.named(&action.reads)? {
                     effect.also(&known.key, Lock::ShareRowExclusive);
@@ -208,8 +213,14 @@ impl Planner<'_> {
             "ALTER DOMAIN" => self.domain(&mut effect, action)?,
             "REFRESH MATERIALIZED VIEW" => refresh(&mut effect, statement, on),
             "REINDEX" => self.reindex(&mut effect, statement, on)?,
-            "UPDATE" | "DELETE" | "MERGE" | "INSERT" | "SELECT" | "CREATE TABLE AS"
-            | "CREATE MATERIALIZED VIEW" | "COPY" => {
+            "UPDATE"
+            | "DELETE"
+            | "MERGE"
+            | "INSERT"
+            | "SELECT"
+            | "CREATE TABLE AS"
+            | "CREATE MATERIALIZED VIEW"
+            | "COPY" => {
                 self.data(op, &mut effect, statement, on)?;
             }
             _ => {}
@@ -228,11 +239,17 @@ impl Planner<'_> {
         }
         Ok(match action.tag.as_str() {
             "CREATE INDEX" => match (&action.to, on.first()) {
-                (Some(name), Some(known)) => self.facts.relation_exists(&known.table.schema, name)?,
+                (Some(name), Some(known)) => {
+                    self.facts.relation_exists(&known.table.schema, name)?
+                }
                 _ => false,
             },
-            "DROP TABLE" | "DROP INDEX" | "DROP VIEW" | "DROP MATERIALIZED VIEW"
-            | "DROP SEQUENCE" | "DROP FOREIGN TABLE" => on.is_empty(),
+            "DROP TABLE"
+            | "DROP INDEX"
+            | "DROP VIEW"
+            | "DROP MATERIALIZED VIEW"
+            | "DROP SEQUENCE"
+            | "DROP FOREIGN TABLE" => on.is_empty(),
             _ => false,
         })
     }
@@ -274,12 +291,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn reindex(
-        &mut self,
-        effect: &mut Effect,
-        statement: &Statement,
-        on: &[Known],
-    ) -> Result<()> {
+    fn reindex(&mut self, effect: &mut Effect, statement: &Statement, on: &[Known]) -> Result<()> {
         if statement.action.concurrent {
             return Ok(());
         }
@@ -294,8 +306,9 @@ impl Planner<'_> {
             }
         }
         if statement.action.what != "SYSTEM" {
-            effect.instead = concurrently(&statement.text, &["index", "table", "schema", "database"])
-                .map(|text| (text, true));
+            effect.instead =
+                concurrently(&statement.text, &["index", "table", "schema", "database"])
+                    .map(|text| (text, true));
         }
         Ok(())
     }

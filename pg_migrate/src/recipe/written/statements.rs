@@ -122,7 +122,8 @@ const fn foreign(key: &'static str, why: &'static str, way: &'static str) -> Fac
 
 const SERVER: &str = "it changes the whole server, not this database's schema";
 const BY_HAND: &str = "Run it by hand, outside migrations.";
-const SESSION: &str = "it concerns the session that runs it, and a migration's steps run in several";
+const SESSION: &str =
+    "it concerns the session that runs it, and a migration's steps run in several";
 const LEAVE_OUT: &str = "Leave it out.";
 const ROLES: &str = "roles are shared by all databases of the server";
 const UNKNOWN: &str = "what it does inside is not known: its locks last until its step ends";
@@ -188,15 +189,14 @@ pub const STATEMENTS: &[Fact] = &[
     alone("ANALYZE", Lock::ShareUpdateExclusive).passing(),
     catalog("CALL").note(UNKNOWN),
     catalog("CHECKPOINT").passing(),
-    foreign("CLOSE", SESSION, LEAVE_OUT),
+    foreign("CLOSE", SESSION, LEAVE_OUT).passing(),
     never(
         "CLUSTER",
         Lock::AccessExclusive,
         Work::Rewrites,
         "PostgreSQL writes the table and its indexes anew, and nobody reads or writes it meanwhile",
         REPACK,
-    )
-    .passing(),
+    ),
     brief("COMMENT", Lock::ShareUpdateExclusive),
     catalog("COPY").scans().passing(),
     brief("COPY FROM", Lock::RowExclusive),
@@ -219,6 +219,7 @@ pub const STATEMENTS: &[Fact] = &[
         "writes wait until the index is built",
         "CREATE INDEX CONCURRENTLY, which is what it becomes where it can.",
     ),
+    alone("CREATE INDEX CONCURRENTLY", Lock::ShareUpdateExclusive).scans(),
     catalog("CREATE LANGUAGE"),
     catalog("CREATE MATERIALIZED VIEW").scans(),
     catalog("CREATE OPERATOR"),
@@ -249,17 +250,17 @@ pub const STATEMENTS: &[Fact] = &[
     catalog("CREATE USER MAPPING"),
     catalog("CREATE VIEW"),
     brief("CREATE VIEW OR REPLACE", Lock::AccessExclusive),
-    foreign("DEALLOCATE", SESSION, LEAVE_OUT),
-    foreign("DEALLOCATE ALL", SESSION, LEAVE_OUT),
-    foreign("DECLARE CURSOR", SESSION, LEAVE_OUT),
+    foreign("DEALLOCATE", SESSION, LEAVE_OUT).passing(),
+    foreign("DEALLOCATE ALL", SESSION, LEAVE_OUT).passing(),
+    foreign("DECLARE CURSOR", SESSION, LEAVE_OUT).passing(),
     brief("DELETE", Lock::RowExclusive)
         .scans()
         .note("deletes rows for good, in one statement"),
-    foreign("DISCARD", SESSION, LEAVE_OUT),
-    foreign("DISCARD ALL", SESSION, LEAVE_OUT),
-    foreign("DISCARD PLANS", SESSION, LEAVE_OUT),
-    foreign("DISCARD SEQUENCES", SESSION, LEAVE_OUT),
-    foreign("DISCARD TEMP", SESSION, LEAVE_OUT),
+    foreign("DISCARD", SESSION, LEAVE_OUT).passing(),
+    foreign("DISCARD ALL", SESSION, LEAVE_OUT).passing(),
+    foreign("DISCARD PLANS", SESSION, LEAVE_OUT).passing(),
+    foreign("DISCARD SEQUENCES", SESSION, LEAVE_OUT).passing(),
+    foreign("DISCARD TEMP", SESSION, LEAVE_OUT).passing(),
     catalog("DO").note(UNKNOWN),
     drops("DROP ACCESS METHOD"),
     drops("DROP AGGREGATE"),
@@ -306,24 +307,25 @@ pub const STATEMENTS: &[Fact] = &[
     drops("DROP TYPE"),
     drops("DROP USER MAPPING"),
     drops("DROP VIEW"),
-    foreign("EXECUTE", SESSION, "Write the statement itself."),
-    foreign("EXPLAIN", "it shows a plan to nobody", LEAVE_OUT),
-    foreign("FETCH", SESSION, LEAVE_OUT),
+    foreign("EXECUTE", SESSION, "Write the statement itself.").passing(),
+    foreign("EXPLAIN", "it shows a plan to nobody", LEAVE_OUT).passing(),
+    foreign("FETCH", SESSION, LEAVE_OUT).passing(),
     catalog("GRANT"),
     catalog("GRANT ROLE").note(ROLES),
     catalog("IMPORT FOREIGN SCHEMA").note(UNKNOWN),
     brief("INSERT", Lock::RowExclusive),
-    foreign("LISTEN", SESSION, LEAVE_OUT),
-    foreign("LOAD", SESSION, LEAVE_OUT),
+    foreign("LISTEN", SESSION, LEAVE_OUT).passing(),
+    foreign("LOAD", SESSION, LEAVE_OUT).passing(),
     foreign(
         "LOCK TABLE",
         "each step takes the locks it needs, no longer than it needs them",
         LEAVE_OUT,
-    ),
+    )
+    .passing(),
     brief("MERGE", Lock::RowExclusive).scans().note(LONG_DATA),
-    foreign("MOVE", SESSION, LEAVE_OUT),
+    foreign("MOVE", SESSION, LEAVE_OUT).passing(),
     catalog("NOTIFY").passing(),
-    foreign("PREPARE", SESSION, "Write the statement itself."),
+    foreign("PREPARE", SESSION, "Write the statement itself.").passing(),
     catalog("REASSIGN OWNED")
         .note("it locks each table of the role, under ACCESS EXCLUSIVE, until its step ends"),
     never(
@@ -349,26 +351,25 @@ pub const STATEMENTS: &[Fact] = &[
         .scans()
         .note("an interruption may leave an invalid index behind, whose name ends with _ccnew")
         .passing(),
-    catalog("RESET"),
+    catalog("RESET").passing(),
     catalog("REVOKE"),
     catalog("REVOKE ROLE").note(ROLES),
     catalog("SECURITY LABEL"),
     catalog("SELECT").passing(),
     catalog("SELECT INTO").scans(),
-    foreign("SET", SESSION, LEAVE_OUT),
+    foreign("SET", SESSION, LEAVE_OUT).passing(),
     catalog("SET CONSTRAINTS")
         .note("it holds until the transaction of its step ends")
         .passing(),
-    foreign("SHOW", "it shows a setting to nobody", LEAVE_OUT),
+    foreign("SHOW", "it shows a setting to nobody", LEAVE_OUT).passing(),
     never(
         "TRUNCATE TABLE",
         Lock::AccessExclusive,
         Work::Brief,
-        "it destroys the table's data for good",
+        "destroys the table's data for good",
         "-- migrate:immediately before the statement, if that is meant.",
-    )
-    .note("destroys the table's data for good"),
-    foreign("UNLISTEN", SESSION, LEAVE_OUT),
+    ),
+    foreign("UNLISTEN", SESSION, LEAVE_OUT).passing(),
     brief("UPDATE", Lock::RowExclusive).scans().note(LONG_DATA),
     alone("VACUUM", Lock::ShareUpdateExclusive)
         .scans()

@@ -5,8 +5,7 @@ use crate::recipe::step::Lock::{AccessExclusive, ShareRowExclusive, ShareUpdateE
 
 const ANEW: &str =
     "PostgreSQL writes the table and its indexes anew, and nobody reads or writes it meanwhile";
-const READ_ALL: &str =
-    "PostgreSQL reads the whole table under ACCESS EXCLUSIVE, and nobody reads or writes it meanwhile";
+const READ_ALL: &str = "PostgreSQL reads the whole table under ACCESS EXCLUSIVE, and nobody reads or writes it meanwhile";
 const NEW_COLUMN: &str =
     "Add a plain column, fill it by up or by an UPDATE, and keep it by a trigger of your own.";
 

@@ -115,9 +115,15 @@ fn every_subcommand_has_a_line() {
 #[test]
 fn what_blocks_for_long_is_never_safe() {
     let strong = |fact: &Fact| {
-        fact.lock >= Some(Lock::Share) && fact.work > Work::Brief && fact.lock != Some(Lock::Exclusive)
+        fact.lock >= Some(Lock::Share)
+            && fact.work > Work::Brief
+            && fact.lock != Some(Lock::Exclusive)
     };
-    for fact in STATEMENTS.iter().chain(TABLE_CHANGES).filter(|fact| strong(fact)) {
+    for fact in STATEMENTS
+        .iter()
+        .chain(TABLE_CHANGES)
+        .filter(|fact| strong(fact))
+    {
         assert!(matches!(fact.answer, Answer::Never { .. }), "{}", fact.key);
     }
 }
