@@ -3,6 +3,9 @@
 
 mod both_ways;
 mod facts;
+mod refusals;
+mod splitting;
+mod tools;
 
 use pg_migrate_tests::{Db, Failure};
 
