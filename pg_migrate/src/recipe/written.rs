@@ -222,6 +222,9 @@ impl Planner<'_> {
                 .map_or("", |statement| &statement.action.tag);
             step.lock = statements::fact(tag, "", true).and_then(|fact| fact.lock);
         }
+        if let (Some(_), Some(args)) = (&instead, step.args.as_object_mut()) {
+            args.insert("replaces".into(), json!(op.up));
+        }
         if let (Some(known), [statement]) = (built, statements)
             && let Node::CreateIndex(index) = &statement.node
             && let Some(args) = step.args.as_object_mut()

@@ -26,7 +26,7 @@ fn what_is_not_possible_online_is_refused_with_reason_time_and_way_out() {
         (
             "ALTER TABLE app.lone SET UNLOGGED",
             "ALTER TABLE … SET UNLOGGED of app.lone is not possible online",
-            "about",
+            "rows:",
         ),
         (
             "VACUUM FULL app.lone",

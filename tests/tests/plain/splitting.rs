@@ -26,7 +26,7 @@ fn statement(random: &mut StdRng, number: usize) -> String {
         9 => format!(
             "CREATE TABLE t_{n} (\"a;b\" text DEFAULT 'c;d', n int CHECK (n <> ascii(';')))"
         ),
-        10 => format!("SELECT {n}, 'first;'\n   ' second;', array[1,2][1], (SELECT ';')"),
+        10 => format!("SELECT {n}, 'first;'\n   ' second;', (array[1,2])[1], (SELECT ';')"),
         _ => format!("CREATE VIEW v_{n} AS SELECT {n} AS \"größe;\", '→;' AS arrow"),
     }
 }

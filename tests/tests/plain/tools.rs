@@ -166,6 +166,7 @@ UPDATE alembic_version SET version_num='b1' WHERE alembic_version.version_num = 
 COMMIT;
 
 -- migrate:down
+ALTER TABLE users DROP CONSTRAINT fk_account;
 ALTER TABLE users DROP COLUMN account_id;
 DROP INDEX ix_users_name;
 DROP TABLE account;

@@ -26,9 +26,14 @@ impl Planner<'_> {
             )
             .hint("Choose another name, or stamp the revision if this migration ran before."));
         }
+        // A type that this migration makes is not there yet to look at.
+        let new_type = self.is_made_here(&column.data_type)?;
         self.facts
             .canonical_type(&column.data_type)
             .or_else(|fault| {
+                if new_type {
+                    return Ok(String::new());
+                }
                 // serial and its kin are spellings of the parser, not types.
                 if column.data_type.to_lowercase().contains("serial") {
                     Ok(String::new())
@@ -73,6 +78,7 @@ impl Planner<'_> {
         }
         self.refuse_rewriting(&key, column)?;
         let volatile = match &column.default {
+            Some(_) if new_type => false,
             Some(default) => self
                 .facts
                 .expression("", default, Some(&column.data_type))?,

@@ -31,6 +31,8 @@ impl Planner<'_> {
         };
         let found = self.known(name)?;
         let as_written = match &found {
+            // A materialized view, say, that this migration makes.
+            None if self.is_made_here(name)? => true,
             None if op.if_exists => return Ok(Vec::new()),
             None => false,
             Some(known) => {

@@ -138,7 +138,10 @@ impl Planner<'_> {
             self.changes(action, &on)?
         };
         let mut effect = effect;
-        effect.unseen = !on.is_empty() && on.iter().all(|known| !known.filled());
+        effect.unseen = match on.is_empty() {
+            true => self.all_made_here(&action.on)?,
+            false => on.iter().all(|known| !known.filled()),
+        };
         if effect.unseen {
             effect.nothing();
             effect.instead = None;
@@ -150,6 +153,15 @@ impl Planner<'_> {
             }
         }
         Ok(Some(effect))
+    }
+
+    fn all_made_here(&self, names: &[Name]) -> Result<bool> {
+        for name in names {
+            if !self.is_made_here(&sql(name))? {
+                return Ok(false);
+            }
+        }
+        Ok(!names.is_empty())
     }
 
     fn plain(
