@@ -165,8 +165,12 @@ impl Planner<'_> {
 
     /// A definition that PostgreSQL would refuse is refused before anything runs.
     fn check_definition(&self, table: &str, body: &str) -> Result<()> {
-        // A column added earlier in this migration is not there yet to try it on.
-        if self.half_known(table) || self.plan.touches.iter().any(|touch| touch.table == table) {
+        // What this migration makes is not there yet to try it on: a type, an enum's value, a column.
+        if self.barrier
+            || !self.made_objects.is_empty()
+            || self.half_known(table)
+            || self.plan.touches.iter().any(|touch| touch.table == table)
+        {
             return Ok(());
         }
         self.index_renamed(table, body, "", "").map(drop)
@@ -274,6 +278,10 @@ impl Planner<'_> {
             &table_key,
             &qualified,
         ));
+        // What drops its columns later in this migration need not drop it.
+        self.change(&table_key, |table| {
+            table.indexes.retain(|index| index.name != bare);
+        });
         Ok(())
     }
 }

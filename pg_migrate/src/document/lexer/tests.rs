@@ -105,7 +105,7 @@ fn what_is_not_closed_is_an_error_with_its_line() {
         assert_eq!(fault.sqlstate, state::SYNTAX);
         assert_eq!(
             fault.detail.as_deref(),
-            Some("It begins on line 2."),
+            Some("It begins on line 2, column 1."),
             "{text}"
         );
     }

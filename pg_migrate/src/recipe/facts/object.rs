@@ -88,9 +88,6 @@ pub trait ObjectFacts {
     fn trigger(&self, table: &str, name: &str) -> Result<Vec<String>>;
     /// Statements that give every privilege back that a GRANT or REVOKE on these objects changes.
     fn privileges_back(&self, statement: &str, kind: &str, on: &[String]) -> Result<Vec<String>>;
-    /// The comment (`None`: none) that a COMMENT statement puts another in place of; `None` where
-    /// it changes nothing. An error where it fails now.
-    fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>>;
     /// The indexes of a table, or the one of that name.
     fn indexes(&self, name: &str, of_table: bool) -> Result<Vec<Indexed>>;
     /// Of a domain with constraints, its own or those of domains under it: the base type and the
