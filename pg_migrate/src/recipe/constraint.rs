@@ -234,8 +234,10 @@ impl Planner<'_> {
         }
         if let Some(references) = &op.references {
             let (target, found) = self.table(&references.table)?;
-            self.twins
-                .push(pictured_key(key, op, references, &target, &found));
+            if op.definition.is_none() {
+                self.twins
+                    .push(pictured_key(key, op, references, &target, &found));
+            }
             made.references = Some(target);
         }
         let name = ident(&op.name);

@@ -179,6 +179,14 @@ impl Planner<'_> {
     /// Default, comment, nullability, unique, check, references: no copy for what needs none.
     fn simple_changes(&mut self, op: &AlterColumn, key: &str, column: &Column) -> Result<()> {
         let name = ident(&column.name);
+        if op.default.is_some() || op.comment.is_some() {
+            // What a later change of the column finds changed is this migration's doing.
+            self.made.extend([
+                format!("settings of {name}"),
+                format!("the default, comment, privileges or statistics target of column {name}"),
+                format!("default value for column {} of table {key}", column.name),
+            ]);
+        }
         if let Some(default) = &op.default {
             let set = |value: &Option<String>| match value {
                 Some(value) => format!("ALTER TABLE {key} ALTER COLUMN {name} SET DEFAULT {value}"),

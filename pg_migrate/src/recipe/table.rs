@@ -189,7 +189,18 @@ impl Planner<'_> {
             return Ok(());
         }
         let (key, table) = self.table(&op.name)?;
-        if !table.fresh {
+        if table.fresh {
+            // Nobody has seen it. Its own undo takes it away once more.
+            let phase = self.now();
+            let step = unlocked(phase, format!("DROP TABLE {key}"));
+            self.push(step.undo(format!("CREATE TABLE {key} ()")));
+            self.plan
+                .inverse
+                .retain(|back| !matches!(back, Operation::DropTable(back) if back.name == key));
+            self.forget(&key);
+            return Ok(());
+        }
+        {
             let dependents = self.dependents(&key, None)?;
             if !dependents.is_empty() {
                 let list: Vec<_> = dependents.iter().map(|d| d.what.as_str()).collect();

@@ -192,11 +192,13 @@ impl Planner<'_> {
     fn with_undo(&mut self, mut step: Step, back: &CreateConstraint) -> Result<Step> {
         let mark = self.plan.steps.len();
         let pictured = self.table(&back.table)?;
+        let twins = self.twins.clone();
         self.constraint_steps(back)?;
         for back in self.plan.steps.split_off(mark) {
             step = step.undo_as(back.kind, back.sql);
         }
         self.remember(pictured.0, pictured.1);
+        self.twins = twins;
         Ok(step)
     }
 

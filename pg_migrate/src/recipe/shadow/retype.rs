@@ -358,6 +358,10 @@ impl Planner<'_> {
     /// The column that this migration itself set aside under the name, where it can serve as the
     /// shadow: so a way back puts the column where it was.
     fn kept(&self, group: &Group, change: &Retype) -> Result<Option<Column>> {
+        if change.volatile {
+            // It could not be told when what it holds has become what it should.
+            return Ok(None);
+        }
         let name = &change.column.name;
         let Some(hidden) = self.facts.aside(group.key, name, self.revision)? else {
             return Ok(None);
