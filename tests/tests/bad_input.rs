@@ -318,7 +318,7 @@ fn what_is_not_a_table() {
     let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE names ADD COLUMN x int;");
     says(&failure, "42809", &["names", "view"]);
     let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE far ADD PRIMARY KEY (id);");
-    says(&failure, "42809", &["foreign table"]);
+    says(&failure, "0A000", &["not possible online", "as-written"]);
     let failure =
         bench.refuses_sql("SELECT migrate.backfill('names', '{\"id\": \"2\"}', 'id = 1')");
     says(&failure, "42809", &["names"]);

@@ -98,6 +98,11 @@ impl Planner<'_> {
             _ if strong(change) => Some(Lock::AccessExclusive),
             _ => effect.lock,
         };
+        if action.tag == "ALTER INDEX" && change.what == "ATTACH PARTITION" {
+            // The definitions are compared, nothing is read.
+            effect.nothing();
+            return Ok(effect);
+        }
         let Some(known) = on.first() else {
             return Ok(effect);
         };
