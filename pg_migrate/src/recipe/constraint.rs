@@ -350,8 +350,8 @@ impl Planner<'_> {
                     && !self.facts.foreign_keys_not_valid_on_partitioned()
                     && let Some(target) = &target
                 {
-                    let definition = definition(&op)?;
-                    return self.partitioned_foreign_key(&key, target, &op.name, &definition);
+                    let definition = definition(op)?;
+                    return self.partitioned_foreign_key(key, target, &op.name, &definition);
                 }
                 self.not_valid(key, op, target)
             }

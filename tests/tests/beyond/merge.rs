@@ -57,7 +57,7 @@ impl Writers {
                             STOP => return (record, done),
                             OLD => false,
                             NEW => true,
-                            _ => (done / 3) % 2 == 0,
+                            _ => (done / 3).is_multiple_of(2),
                         };
                         let (first, last) = (format!("a{done}-{own}"), format!("b{done}-{own}"));
                         let at = usize::try_from(done * 7919).unwrap() % record.len();

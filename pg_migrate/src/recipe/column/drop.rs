@@ -202,7 +202,7 @@ impl Planner<'_> {
         self.change(&key, |table| {
             table.columns.push(facts::Column {
                 name: column.to_owned(),
-                data_type: type_aside(&table, column),
+                data_type: type_aside(table, column),
                 ..facts::Column::default()
             });
         });

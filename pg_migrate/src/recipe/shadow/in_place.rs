@@ -296,7 +296,11 @@ fn rechecked(
     for found in keys.iter().filter(|found| found.validated && !same_base) {
         if let Some(why) = &found.obstacle {
             let what = format!("foreign key \"{}\" of {} ({why})", found.name, found.table);
-            return Err(refused_for(key, &[column.name.clone()], &[what]));
+            return Err(refused_for(
+                key,
+                std::slice::from_ref(&column.name),
+                &[what],
+            ));
         }
         add(
             &found.table,

@@ -179,7 +179,7 @@ impl Planner<'_> {
                 hint: Some(
                     "Drop the foreign key first, change both sides, and add it again.".into(),
                 ),
-                ..refused(group, &[what.clone()])
+                ..refused(group, std::slice::from_ref(&what))
             }
         })
     }
