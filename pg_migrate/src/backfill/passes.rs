@@ -86,7 +86,7 @@ pub fn settle(job: &Job) -> Result<Look> {
 /// Whether the rows to be done are those with a null: the sync trigger fills one that a writer
 /// touches, but leaves a value that is there, which may have moved beyond the end of the scan.
 fn fills_nulls(job: &Job) -> bool {
-    let condition = job.condition.trim_start_matches(['(', ' ']);
+    let condition = job.condition.trim_start_matches(['(', ' ', '\n']);
     job.assignments
         .keys()
         .any(|column| condition.starts_with(&format!("{} IS NULL", spi::ident(column))))

@@ -74,6 +74,9 @@ pub struct Indexed {
 
 /// Questions about objects other than tables. Names are SQL text.
 pub trait ObjectFacts {
+    /// The comment (`None`: none) that a COMMENT statement puts another in place of; `None` where
+    /// it changes nothing. An error where it fails now.
+    fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>>;
     /// `kind`: `table` (any relation but an index), `type`, `function`.
     fn object(&self, kind: &str, name: &str) -> Result<Option<Object>>;
     fn schema_exists(&self, schema: &str) -> Result<bool>;

@@ -51,7 +51,7 @@ impl Planner<'_> {
 
     /// An error if the operation uses a column that an earlier one drops.
     pub fn uses_what_stays(&self, before: &Mark) -> Result<()> {
-        for used in &self.plan.uses[before.uses..] {
+        for used in self.plan.uses.get(before.uses..).unwrap_or_default() {
             let place = (used.table.clone(), Some(used.column.clone()));
             if before.leaving.contains(&place) {
                 return Err(dropped(&format!(
@@ -69,17 +69,22 @@ impl Planner<'_> {
         if before.fresh {
             self.plan.inverse.truncate(before.inverse);
         }
-        for step in &self.plan.steps[before.steps..] {
+        // An operation may take the place of an earlier one's steps.
+        for step in self.plan.steps.get(before.steps..).unwrap_or_default() {
             let Some(key) = &step.relation else { continue };
             if self.tables.contains_key(key) && before.leaving.contains(&(key.clone(), None)) {
                 return Err(dropped(&format!("table {key}")));
             }
         }
-        for touch in &self.plan.touches[before.touches..] {
+        for touch in self.plan.touches.get(before.touches..).unwrap_or_default() {
             if touch.how != How::Change {
                 continue;
             }
-            let earlier = &self.plan.steps[..before.steps];
+            let earlier = self
+                .plan
+                .steps
+                .get(..before.steps)
+                .unwrap_or(&self.plan.steps);
             let long_work = earlier.iter().any(|step| {
                 step.relation.as_ref() == Some(&touch.table) && step.phase != Phase::Expand
             });

@@ -35,6 +35,16 @@ impl Planner<'_> {
             None if self.is_made_here(name)? => true,
             None if op.if_exists => return Ok(Vec::new()),
             None => false,
+            // Indexes on materialized views have recipes too.
+            Some(known)
+                if known.table.kind == "m"
+                    && op
+                        .operations
+                        .iter()
+                        .all(|operation| matches!(operation, Operation::CreateIndex(_))) =>
+            {
+                false
+            }
             Some(known) => {
                 let children = known.table.kind == "p" || known.table.inherited;
                 known.table.fresh || (op.only && children) || !known.is_table()

@@ -11,6 +11,10 @@ impl Planner<'_> {
     /// A comment, with the one that was there before as its way back. Gives false where that is not
     /// known: the relation is no table, or not there yet.
     pub fn comment_on(&mut self, op: &Sql, comments: &Comments) -> Result<bool> {
+        if comments.kind == "other" {
+            let head = comments.relation.clone();
+            return self.comment_before(op, |text| format!("{head} IS {text}"));
+        }
         let on_index = comments.kind == "index";
         let name = match on_index {
             true => match self.facts.table_of_index(&comments.relation)? {
@@ -21,7 +25,9 @@ impl Planner<'_> {
             false => comments.relation.clone(),
         };
         let Ok((key, table)) = self.table(&name) else {
-            return Ok(false);
+            // Of a view, say.
+            let known = comments.clone();
+            return self.comment_before(op, |text| said(&known, text));
         };
         let part = comments.part.as_deref().unwrap_or_default();
         if table.fresh {
@@ -59,6 +65,19 @@ impl Planner<'_> {
         Ok(true)
     }
 
+    /// A comment on anything. `back`: the statement that gives it this one, a literal or NULL.
+    fn comment_before(&mut self, op: &Sql, back: impl Fn(&str) -> String) -> Result<bool> {
+        let back = match self.facts.comment_before(&op.up) {
+            Err(fault) if fault.is_interruption() => return Err(fault),
+            Ok(None) => op.up.clone(),
+            Ok(Some(Some(text))) => back(&literal(&text)),
+            // There was none, or it is on what this migration makes first.
+            Ok(Some(None)) | Err(_) => back("NULL"),
+        };
+        self.comment_step(op, None, back);
+        Ok(true)
+    }
+
     fn first_comment(&mut self, op: &Sql, comments: &Comments) -> Result<bool> {
         self.comment_step(op, None, put_back(comments, None));
         Ok(true)
@@ -80,6 +99,11 @@ impl Planner<'_> {
 
 /// The statement that gives the object its old comment.
 fn put_back(comments: &Comments, old: Option<&str>) -> String {
+    said(comments, &old.map_or_else(|| "NULL".to_owned(), literal))
+}
+
+/// The statement that gives the object a comment, a literal or NULL.
+fn said(comments: &Comments, text: &str) -> String {
     let relation = &comments.relation;
     let part = ident(comments.part.as_deref().unwrap_or_default());
     let object = match comments.kind.as_str() {
@@ -88,6 +112,5 @@ fn put_back(comments: &Comments, old: Option<&str>) -> String {
         "index" => format!("INDEX {relation}"),
         _ => format!("TABLE {relation}"),
     };
-    let text = old.map_or_else(|| "NULL".to_owned(), literal);
     format!("COMMENT ON {object} IS {text}")
 }
