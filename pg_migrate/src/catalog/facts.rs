@@ -1,17 +1,20 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, bounds, mirror, relation, remake};
+use super::{attached, bounds, earlier, mirror, relation, remake, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
-use crate::pg::analyze;
 use crate::pg::parser::before_collation;
+use crate::pg::parser::{self, Statement};
 use crate::pg::spi::{self, Arg};
+use crate::pg::{analyze, subtransaction};
+use crate::recipe::estimate::Size;
 use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
     Table,
 };
 use crate::recipe::touch_trigger;
+use crate::recipe::written::Earlier;
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -339,5 +342,65 @@ impl Facts for Live {
 
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool> {
         relation::exists(schema, name)
+    }
+
+    fn statements(&self, sql: &str) -> Result<Vec<Statement>> {
+        parser::split(sql, 1)
+    }
+
+    fn size(&self, relation: &str) -> Result<Option<Size>> {
+        relation::size(relation)
+    }
+
+    fn tables_of_type(&self, data_type: &str) -> Result<Vec<String>> {
+        types::tables_of(data_type)
+    }
+
+    fn touched_rows(&self, sql: &str) -> Result<Option<f64>> {
+        let explained = subtransaction::rehearse(|| {
+            spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))
+        });
+        match explained {
+            Ok(plan) => Ok(plan.and_then(|plan| {
+                plan.pointer("/0/Plan/Plans/0/Plan Rows")
+                    .and_then(serde_json::Value::as_f64)
+            })),
+            Err(fault) if fault.is_interruption() => Err(fault),
+            // It names what earlier statements will make, or is wrong: running it will tell.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)> {
+        match mirror::writes_anew(table, change) {
+            Err(fault) if fault.is_interruption() => Err(fault),
+            // Not to be tried here: the careful answer.
+            Err(_) => Ok((true, true)),
+            found => found,
+        }
+    }
+
+    fn default_partition(&self, table: &str) -> Result<Option<String>> {
+        let row: Option<Text> = spi::first(
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS value \
+             FROM pg_catalog.pg_partitioned_table p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.partdefid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE p.partrelid = $1::oid",
+            &[Arg::Oid(relation::resolve(table)?.unwrap_or(0))],
+        )?;
+        Ok(row.and_then(|row| row.value))
+    }
+
+    fn is_already(&self, table: &str, change: &str, name: Option<&str>) -> Result<bool> {
+        relation::is_already(relation::resolve(table)?.unwrap_or(0), change, name)
+    }
+
+    fn object_exists(&self, kind: &str, name: &str) -> Result<bool> {
+        relation::object_exists(kind, name)
+    }
+
+    fn earlier(&self, what: &Earlier) -> Result<Option<String>> {
+        earlier::earlier(what)
     }
 }

@@ -4,12 +4,14 @@
 
 mod attached;
 mod bounds;
+mod earlier;
 mod facts;
 mod locks;
 mod mirror;
 mod object;
 mod relation;
 mod remake;
+mod types;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};

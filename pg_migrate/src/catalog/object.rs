@@ -69,6 +69,37 @@ pub fn views_above(oid: u32) -> Result<(Vec<u32>, Vec<String>)> {
 }
 
 impl ObjectFacts for super::Live {
+    fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>> {
+        #[derive(Deserialize)]
+        struct Comment {
+            place: String,
+            text: String,
+        }
+        let read = || -> Result<BTreeMap<String, String>> {
+            let rows: Vec<Comment> = spi::select(
+                "SELECT pg_catalog.format('%s %s %s', classoid, objoid, objsubid) AS place, description AS text \
+                 FROM pg_catalog.pg_description \
+                 UNION ALL SELECT pg_catalog.format('%s %s', classoid, objoid), description FROM pg_catalog.pg_shdescription",
+                &[],
+            )?;
+            Ok(rows.into_iter().map(|row| (row.place, row.text)).collect())
+        };
+        let before = read()?;
+        let after = subtransaction::rehearse(|| {
+            spi::run(statement, &[])?;
+            read()
+        })?;
+        if before == after {
+            return Ok(None);
+        }
+        Ok(Some(
+            before
+                .into_iter()
+                .find(|(place, text)| after.get(place) != Some(text))
+                .map(|(_, text)| text),
+        ))
+    }
+
     fn object(&self, kind: &str, name: &str) -> Result<Option<Object>> {
         let query = match kind {
             "table" => {
@@ -237,38 +268,6 @@ impl ObjectFacts for super::Live {
         })?;
         Ok(back(&before, &after, kind))
     }
-
-    fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>> {
-        #[derive(Deserialize)]
-        struct Comment {
-            place: String,
-            text: String,
-        }
-        let read = || -> Result<BTreeMap<String, String>> {
-            let rows: Vec<Comment> = spi::select(
-                "SELECT pg_catalog.format('%s %s %s', classoid, objoid, objsubid) AS place, description AS text \
-                 FROM pg_catalog.pg_description \
-                 UNION ALL SELECT pg_catalog.format('%s %s', classoid, objoid), description FROM pg_catalog.pg_shdescription",
-                &[],
-            )?;
-            Ok(rows.into_iter().map(|row| (row.place, row.text)).collect())
-        };
-        let before = read()?;
-        let after = subtransaction::rehearse(|| {
-            spi::run(statement, &[])?;
-            read()
-        })?;
-        if before == after {
-            return Ok(None);
-        }
-        Ok(Some(
-            before
-                .into_iter()
-                .find(|(place, text)| after.get(place) != Some(text))
-                .map(|(_, text)| text),
-        ))
-    }
-
     fn indexes(&self, name: &str, of_table: bool) -> Result<Vec<Indexed>> {
         match relation::resolve(name)? {
             Some(oid) => spi::select(INDEXES, &[Arg::Oid(oid), Arg::Bool(of_table)]),

@@ -85,6 +85,8 @@ pub enum Operation {
     DetachPartition(DetachPartition),
     /// Ours: brings back what `drop_table` or `drop_column` set aside. Written by the extension.
     Restore(Restore),
+    /// Ours: a statement of a script and the operations it stands for. Written by the extension.
+    Statement(Statement),
 }
 
 impl Operation {
@@ -133,6 +135,7 @@ impl Operation {
             Operation::MergeColumns(_) => "merge_columns",
             Operation::UnmergeColumns(_) => "unmerge_columns",
             Operation::Restore(_) => "restore",
+            Operation::Statement(_) => "statement",
         }
     }
 }
@@ -200,6 +203,13 @@ pub struct Sql {
     /// Ours: cannot run in a transaction block; goes to a background worker.
     #[serde(default)]
     pub no_transaction: bool,
+    /// Ours, written by the extension: it stands in a script, where what cannot be done online is
+    /// refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub online: bool,
+    /// Ours, written by the extension: settings under which it runs.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub settings: std::collections::BTreeMap<String, String>,
     /// Ours: the object the statement makes, so that the way back can be generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creates: Option<Creates>,
@@ -209,6 +219,29 @@ pub struct Sql {
     /// Ours: what it comments on, so that the old comment can be put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comments: Option<Comments>,
+}
+
+/// A statement of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// As written.
+    pub sql: String,
+    /// The operations that end in the same schema.
+    pub operations: Vec<Operation>,
+    /// The table it is about; `None`: it needs no look at it.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// `ONLY`: where the table has children, the statement runs as written.
+    #[serde(default)]
+    pub only: bool,
+    /// `IF EXISTS`: where there is no such table, nothing is done.
+    #[serde(default)]
+    pub if_exists: bool,
+    /// Names of constraints and indexes that the statement does not give: another is taken where
+    /// one is in use.
+    #[serde(default)]
+    pub invented: Vec<String>,
 }
 
 /// What a COMMENT statement is on.

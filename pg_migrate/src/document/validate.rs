@@ -154,6 +154,7 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.renamed("constraint", &op.from, &op.to)
         }
         Operation::SetReplicaIdentity(op) => replica_identity(place, op),
+        Operation::Statement(op) => operations(&place.0, &op.operations),
         Operation::Sql(op) => {
             place.text("up", Some(&op.up))?;
             place.text("down", op.down.as_deref())

@@ -7,7 +7,7 @@ use super::locks::{self, Want};
 use crate::catalog::{self, IndexState};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, StepRow};
-use crate::pg::{background, spi, subtransaction};
+use crate::pg::{background, settings, spi, subtransaction};
 use crate::recipe::step::{Kind, Lock, Undo};
 use serde_json::Value;
 use std::time::Instant;
@@ -66,13 +66,32 @@ pub fn brief(
     locks::with(transactions, &wants, &mut report, &mut || {
         for step in steps {
             let begun = Instant::now();
-            within(revision, || spi::run(&step.sql, &[])).map_err(|fault| at_step(fault, step))?;
+            within(revision, || {
+                let scope = settings(step);
+                spi::run(&step.sql, &[])?;
+                drop(scope);
+                Ok(())
+            })
+            .map_err(|fault| at_step(fault, step))?;
             done(step, begun)?;
         }
         Ok(())
     })?;
     transactions.commit();
     Ok(())
+}
+
+/// The settings that the script had in force for the step's statement.
+fn settings(step: &StepRow) -> settings::Scope {
+    let scope = settings::Scope::new();
+    if let Some(Value::Object(given)) = step.args.get("settings") {
+        for (name, value) in given {
+            if let Some(value) = value.as_str() {
+                scope.set(name, value);
+            }
+        }
+    }
+    scope
 }
 
 /// Says which step an error is about, once.

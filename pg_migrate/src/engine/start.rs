@@ -60,7 +60,9 @@ fn understood(operation: Operation) -> Result<Operation> {
 fn section(section: &Section) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     let mut end = 0;
-    for statement in parser::split(&section.text, section.first_line)? {
+    let statements = parser::split(&section.text, section.first_line)?;
+    let mut reader = recipe::script::Reader::new(&statements);
+    for statement in statements {
         let ours = section
             .directives
             .iter()
@@ -75,7 +77,8 @@ fn section(section: &Section) -> Result<Vec<Operation>> {
         }
         end = statement.offset + statement.text.len();
         let line = section.first_line + statement.line - 1;
-        let made = recipe::script::operations(&statement, as_written, immediately)
+        let made = reader
+            .next(&statement, as_written, immediately)
             .map_err(|fault| at_line(fault, line))?;
         document::validate_operations(&made).map_err(|fault| at_line(fault, line))?;
         operations.extend(made);
@@ -101,6 +104,17 @@ pub fn noting_drops(mut operations: Vec<Operation>) -> Vec<Operation> {
         }
     }
     operations
+}
+
+/// The settings a script gives that its steps do not follow.
+pub fn passed_over(document: &Document) -> Result<Vec<String>> {
+    match &document.body {
+        Body::Operations { .. } => Ok(Vec::new()),
+        Body::Script { up, .. } => {
+            let statements = parser::split(&up.text, up.first_line)?;
+            Ok(recipe::script::passed_over(&statements))
+        }
+    }
 }
 
 fn at_line(fault: Fault, line: usize) -> Fault {

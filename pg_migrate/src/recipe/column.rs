@@ -5,6 +5,8 @@ mod drop;
 mod merge;
 mod not_null;
 
+pub use not_null::proven as not_null_proven;
+
 use crate::document::model::{ColumnOf, Operation};
 use crate::fault::Result;
 use crate::recipe::facts;

@@ -5,6 +5,9 @@ mod object;
 pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
 
 use crate::fault::Result;
+use crate::pg::parser::Statement;
+use crate::recipe::estimate::Size;
+use crate::recipe::written::Earlier;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +25,8 @@ pub struct Table {
     /// The role it belongs to, as SQL text.
     pub owner: String,
     pub unlogged: bool,
+    /// Of a materialized view: it can be read.
+    pub populated: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
@@ -433,4 +438,25 @@ pub trait Facts: ObjectFacts {
     fn toastable(&self, data_type: &str) -> Result<bool>;
     /// Whether an index or any other relation of that name exists in the table's schema.
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool>;
+    /// The statements of a text, read by PostgreSQL's own parser.
+    fn statements(&self, sql: &str) -> Result<Vec<Statement>>;
+    /// How big a relation is, its partitions included; `None`: there is none of that name.
+    fn size(&self, relation: &str) -> Result<Option<Size>>;
+    /// The tables with a column of the type, qualified and quoted.
+    fn tables_of_type(&self, data_type: &str) -> Result<Vec<String>>;
+    /// How many rows a data statement will write, as the planner of PostgreSQL estimates; `None`:
+    /// not to be told before earlier statements have run.
+    fn touched_rows(&self, sql: &str) -> Result<Option<f64>>;
+    /// Whether a subcommand of ALTER TABLE writes the table, or one of its indexes, anew.
+    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)>;
+    /// The default partition of a partitioned table, qualified and quoted.
+    fn default_partition(&self, table: &str) -> Result<Option<String>>;
+    /// Whether the table already is as `SET LOGGED`, `SET UNLOGGED`, `SET TABLESPACE name` or
+    /// `SET ACCESS METHOD name` would make it.
+    fn is_already(&self, table: &str, change: &str, name: Option<&str>) -> Result<bool>;
+    /// Whether an object of that kind (as in `DROP kind`, with `_` for blanks) is there.
+    fn object_exists(&self, kind: &str, name: &str) -> Result<bool>;
+    /// The statement that puts back what is now; `None`: there is nothing to put back, or no
+    /// statement could.
+    fn earlier(&self, what: &Earlier) -> Result<Option<String>>;
 }

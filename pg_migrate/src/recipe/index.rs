@@ -165,8 +165,12 @@ impl Planner<'_> {
 
     /// A definition that PostgreSQL would refuse is refused before anything runs.
     fn check_definition(&self, table: &str, body: &str) -> Result<()> {
-        // A column added earlier in this migration is not there yet to try it on.
-        if self.half_known(table) || self.plan.touches.iter().any(|touch| touch.table == table) {
+        // What this migration makes is not there yet to try it on: a type, an enum's value, a column.
+        if self.barrier
+            || !self.made_objects.is_empty()
+            || self.half_known(table)
+            || self.plan.touches.iter().any(|touch| touch.table == table)
+        {
             return Ok(());
         }
         self.index_renamed(table, body, "", "").map(drop)
@@ -236,13 +240,13 @@ impl Planner<'_> {
         }
         let said = remarks::of_index(&table_key, &table, &index);
         self.plan.inverse.extend(remarks::operations(said));
+        self.gone.insert(qualified(&table.schema, &index.name));
         self.drops(&table_key, &index.name, Phase::Contract);
         self.change(&table_key, |table| {
             table.indexes.retain(|found| found.name != index.name);
         });
         if table.fresh {
             let name = qualified(&table.schema, &index.name);
-            self.gone.insert(name.clone());
             let phase = self.now();
             self.push(unlocked(phase, format!("DROP INDEX {name}")));
             return Ok(());
@@ -274,6 +278,10 @@ impl Planner<'_> {
             &table_key,
             &qualified,
         ));
+        // What drops its columns later in this migration need not drop it.
+        self.change(&table_key, |table| {
+            table.indexes.retain(|index| index.name != bare);
+        });
         Ok(())
     }
 }

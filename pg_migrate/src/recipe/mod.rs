@@ -4,6 +4,7 @@
 mod column;
 mod constraint;
 mod data;
+pub mod estimate;
 pub mod facts;
 mod index;
 mod names;
@@ -17,7 +18,7 @@ mod shadow;
 pub mod step;
 mod table;
 mod types;
-mod written;
+pub mod written;
 
 pub use column::touch_trigger;
 pub use plan::{How, Plan, Touch, plan};

@@ -5,6 +5,7 @@
 mod build;
 mod order;
 mod read;
+mod statement;
 mod uses;
 
 pub use build::{concurrent, ddl, unlocked, validate, verify};
@@ -72,6 +73,12 @@ pub struct Planner<'a> {
     pub at: usize,
     /// Later operations that were planned together with an earlier one.
     pub done_ahead: BTreeSet<usize>,
+    /// Objects other than tables that this migration makes.
+    pub made_objects: BTreeSet<String>,
+    /// What follows must run in another transaction than what was planned so far.
+    pub barrier: bool,
+    /// Steps of the operations before this one.
+    pub planned: usize,
     pub plan: Plan,
 }
 
@@ -81,6 +88,7 @@ pub fn plan<'a>(
     facts: &'a dyn Facts,
     revision: &'a str,
 ) -> Result<Plan> {
+    let flat = flat(operations);
     let mut planner = Planner {
         facts,
         revision,
@@ -96,27 +104,31 @@ pub fn plan<'a>(
         objects: Objects::default(),
         taken: BTreeSet::new(),
         twins: Vec::new(),
-        operations,
+        operations: &flat,
         at: 0,
         done_ahead: BTreeSet::new(),
+        made_objects: BTreeSet::new(),
+        barrier: false,
+        planned: 0,
         plan: Plan::default(),
     };
-    for (number, operation) in operations.iter().enumerate() {
-        planner.at = number;
-        if planner.done_ahead.contains(&number) {
-            continue;
-        }
-        planner.one(operation).map_err(|fault| {
-            let fault = planner.objects.too_early(fault);
-            let place = format!("operations[{number}].{}", operation.kind());
-            Fault {
-                detail: Some(match fault.detail {
-                    Some(detail) => format!("{detail} (in {place})"),
-                    None => format!("In {place}."),
-                }),
-                ..fault
+    let mut number = 0;
+    for operation in operations {
+        match operation {
+            Operation::Statement(statement) => {
+                let first = number;
+                number += statement.operations.len();
+                for (more, operation) in planner.stands_for(statement)?.iter().enumerate() {
+                    planner.placed((first + more).min(number.saturating_sub(1)), operation)?;
+                }
+                planner.tell_original(&statement.sql);
             }
-        })?;
+            _ => {
+                planner.placed(number, operation)?;
+                number += 1;
+            }
+        }
+        planner.planned = planner.plan.steps.len();
     }
     planner.verify_renamings();
     planner.plan.inverse.reverse();
@@ -129,6 +141,18 @@ pub fn plan<'a>(
         )
     });
     Ok(planner.plan)
+}
+
+/// The operations with those that each statement of a script stands for: what later ones look ahead
+/// at.
+fn flat(operations: &[Operation]) -> Vec<Operation> {
+    operations
+        .iter()
+        .flat_map(|operation| match operation {
+            Operation::Statement(statement) => statement.operations.clone(),
+            other => vec![other.clone()],
+        })
+        .collect()
 }
 
 impl Planner<'_> {
@@ -171,6 +195,25 @@ impl Planner<'_> {
         Ok(found.is_some_and(|table| table.fresh))
     }
 
+    /// Errors name the operation by its number and kind.
+    fn placed(&mut self, number: usize, operation: &Operation) -> Result<()> {
+        self.at = number;
+        if self.done_ahead.contains(&number) {
+            return Ok(());
+        }
+        self.one(operation).map_err(|fault| {
+            let fault = self.objects.too_early(fault);
+            let place = format!("operations[{number}].{}", operation.kind());
+            Fault {
+                detail: Some(match fault.detail {
+                    Some(detail) => format!("{detail} (in {place})"),
+                    None => format!("In {place}."),
+                }),
+                ..fault
+            }
+        })
+    }
+
     fn operation(&mut self, operation: &Operation) -> Result<()> {
         let before = self.mark(operation)?;
         self.note_uses(operation)?;
@@ -207,6 +250,12 @@ impl Planner<'_> {
             Operation::CreatePartition(op) => self.create_partition(op),
             Operation::DetachPartition(op) => self.detach_partition(op),
             Operation::Restore(op) => self.restore(op),
+            Operation::Statement(op) => {
+                for operation in self.stands_for(op)? {
+                    self.operation(&operation)?;
+                }
+                Ok(())
+            }
             Operation::MergeColumns(op) => self.merge_columns(op),
             Operation::UnmergeColumns(op) => self.unmerge_columns(op),
             other => self.object(other),
@@ -238,6 +287,11 @@ impl Planner<'_> {
         }
     }
 
+    /// What earlier operations of this migration make of a relation, qualified and quoted.
+    pub fn overlay(&self, key: &str) -> Option<Table> {
+        self.tables.get(key).cloned()
+    }
+
     /// The table an operation names: from the overlay, else from the catalog. Gives the key under
     /// which it is known (qualified and quoted) and a copy of its facts.
     pub fn table(&mut self, name: &str) -> Result<(String, Table)> {
@@ -248,15 +302,10 @@ impl Planner<'_> {
     pub fn relation(&mut self, name: &str, kinds: &[&str]) -> Result<(String, Table)> {
         let (schema, bare) = self.facts.landing(name)?;
         let landing = quote::qualified(&schema, &bare);
-        let known = match self.tables.get(&landing) {
-            Some(table) => Some((landing, table.clone())),
-            None => self.facts.table(name)?.map(|found| {
-                let key = quote::qualified(&found.schema, &found.name);
-                let table = self.tables.entry(key.clone()).or_insert(found);
-                (key, table.clone())
-            }),
-        };
-        let Some((key, table)) = known else {
+        if let Some(table) = self.tables.get(&landing) {
+            return Ok((landing, table.clone()));
+        }
+        let Some(table) = self.facts.table(name)? else {
             let mut fault = Fault::new(
                 state::UNDEFINED_TABLE,
                 format!("table {name} does not exist"),
@@ -266,6 +315,8 @@ impl Planner<'_> {
             }
             return Err(fault);
         };
+        let key = quote::qualified(&table.schema, &table.name);
+        let table = self.tables.entry(key.clone()).or_insert(table).clone();
         let wrong = |what: &str| {
             Err(Fault::new(
                 state::WRONG_OBJECT_TYPE,
@@ -456,11 +507,12 @@ impl Planner<'_> {
 
     /// The phase of a step that must see what earlier operations did.
     pub fn now(&self) -> Phase {
-        let migrating = self
-            .plan
-            .steps
-            .iter()
-            .any(|step| step.phase == Phase::Migrate);
+        let migrating = self.barrier
+            || self
+                .plan
+                .steps
+                .iter()
+                .any(|step| step.phase == Phase::Migrate);
         if migrating {
             Phase::Migrate
         } else {

@@ -149,7 +149,8 @@ fn bounds_by_another_collation_are_read_by_attach() {
     db.run("CREATE TABLE t (b text) PARTITION BY HASH (b); CREATE TABLE n (b text); INSERT INTO n VALUES ('x')");
     let plan = db.rows("SELECT lock, scans, warning FROM migrate.plan('ALTER TABLE t ATTACH PARTITION n FOR VALUES WITH (MODULUS 1, REMAINDER 0)')");
     assert_eq!(plan.len(), 1);
-    assert_eq!(plan[0][..2], ["SHARE UPDATE EXCLUSIVE", "t"]);
+    // The strongest lock: that on the new partition.
+    assert_eq!(plan[0][..2], ["ACCESS EXCLUSIVE", "t"]);
     assert!(
         plan[0][2].starts_with("reads public.n under a lock on it"),
         "{plan:?}"
@@ -202,7 +203,8 @@ fn a_new_partition_locks_nobody_out() {
     let plan = db.rows(&format!(
         "SELECT lock FROM migrate.plan($${create}$$) WHERE sql LIKE '%ATTACH%'"
     ));
-    assert_eq!(plan, [["SHARE UPDATE EXCLUSIVE"]]);
+    // The strongest lock: that on the new partition, which nobody uses yet.
+    assert_eq!(plan, [["ACCESS EXCLUSIVE"]]);
     life(&db, &format!("-- migrate:revision 1\n{create};"), &expected);
     db.run("INSERT INTO orders VALUES (1000000, 'eu', '2026-04-04', 1, 'x', 1)");
     assert_eq!(db.one::<i64>("SELECT count(*) FROM orders_apr"), 1);

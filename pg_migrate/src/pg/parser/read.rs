@@ -258,8 +258,8 @@ fn update(stmt: &pg_sys::UpdateStmt, cut: &Cut) -> Option<Update> {
     Some(found)
 }
 
-/// An object that a DROP of the same kind takes away. Not for OR REPLACE and IF NOT EXISTS, which
-/// may have found it there, and not for what ends with the session.
+/// An object that a DROP of the same kind takes away. Not for OR REPLACE, which may have found it
+/// there, and not for what ends with the session.
 fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
     let lasting = |range: *const pg_sys::RangeVar| {
         let range = raw::at(range)?;
@@ -274,7 +274,6 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
     let (kind, name) = match raw::at(stmt)?.type_ {
         NodeTag::T_CreateTableAsStmt => {
             let stmt = cast::<pg_sys::CreateTableAsStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             let kind = match stmt.objtype {
                 ObjectType::OBJECT_MATVIEW => "materialized_view",
                 _ => "table",
@@ -292,7 +291,6 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         }
         NodeTag::T_CreateSeqStmt => {
             let stmt = cast::<pg_sys::CreateSeqStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             ("sequence", lasting(stmt.sequence)?)
         }
         NodeTag::T_CreateEnumStmt => (
@@ -313,12 +311,11 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         ),
         NodeTag::T_CreateSchemaStmt => {
             let stmt = cast::<pg_sys::CreateSchemaStmt>(stmt)?;
-            fresh(stmt.if_not_exists || !raw::is_empty(stmt.schemaElts))?;
+            fresh(!raw::is_empty(stmt.schemaElts))?;
             ("schema", quote(&text(stmt.schemaname)?))
         }
         NodeTag::T_CreateExtensionStmt => {
             let stmt = cast::<pg_sys::CreateExtensionStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             ("extension", quote(&text(stmt.extname)?))
         }
         NodeTag::T_CreateFunctionStmt => {
@@ -348,14 +345,13 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         }
         NodeTag::T_CreateStatsStmt => {
             let stmt = cast::<pg_sys::CreateStatsStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             ("statistics", listed(stmt.defnames)?)
         }
         NodeTag::T_CreatePublicationStmt => (
             "publication",
             quote(&text(cast::<pg_sys::CreatePublicationStmt>(stmt)?.pubname)?),
         ),
-        _ => return None,
+        other => return super::made::create(other, stmt, cut),
     };
     Some(Node::Create { kind, name })
 }

@@ -42,7 +42,12 @@ pub fn alter(stmt: &pg_sys::AlterTableStmt, cut: &Cut) -> Option<AlterTable> {
     Some(AlterTable { table, commands })
 }
 
-fn command(node: &pg_sys::AlterTableCmd, cut: &Cut, chunk: &Range<usize>) -> Option<CommandKind> {
+/// `chunk`: the tokens of the subcommand.
+pub fn command(
+    node: &pg_sys::AlterTableCmd,
+    cut: &Cut,
+    chunk: &Range<usize>,
+) -> Option<CommandKind> {
     let named = || raw::text(node.name);
     let cascade = node.behavior == pg_sys::DropBehavior::DROP_CASCADE;
     // ALTER [COLUMN] name …

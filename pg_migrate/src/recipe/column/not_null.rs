@@ -129,7 +129,7 @@ impl Planner<'_> {
 }
 
 /// A validated CHECK proves that the column holds no null.
-fn proven(table: &Table, column: &str) -> bool {
+pub fn proven(table: &Table, column: &str) -> bool {
     let wanted = format!("CHECK (({} IS NOT NULL))", ident(column));
     table
         .constraints

@@ -74,6 +74,9 @@ pub struct Indexed {
 
 /// Questions about objects other than tables. Names are SQL text.
 pub trait ObjectFacts {
+    /// The comment (`None`: none) that a COMMENT statement puts another in place of; `None` where
+    /// it changes nothing. An error where it fails now.
+    fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>>;
     /// `kind`: `table` (any relation but an index), `type`, `function`.
     fn object(&self, kind: &str, name: &str) -> Result<Option<Object>>;
     fn schema_exists(&self, schema: &str) -> Result<bool>;
@@ -88,9 +91,6 @@ pub trait ObjectFacts {
     fn trigger(&self, table: &str, name: &str) -> Result<Vec<String>>;
     /// Statements that give every privilege back that a GRANT or REVOKE on these objects changes.
     fn privileges_back(&self, statement: &str, kind: &str, on: &[String]) -> Result<Vec<String>>;
-    /// The comment (`None`: none) that a COMMENT statement puts another in place of; `None` where
-    /// it changes nothing. An error where it fails now.
-    fn comment_before(&self, statement: &str) -> Result<Option<Option<String>>>;
     /// The indexes of a table, or the one of that name.
     fn indexes(&self, name: &str, of_table: bool) -> Result<Vec<Indexed>>;
     /// Of a domain with constraints, its own or those of domains under it: the base type and the

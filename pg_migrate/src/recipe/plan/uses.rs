@@ -78,7 +78,7 @@ impl Planner<'_> {
                 let text = index::definition(op);
                 let listed = op.columns.iter().map(|column| column.column.clone());
                 let mut columns: Vec<String> = listed.collect();
-                if let Some((key, table)) = self.known(&op.table)? {
+                if let Some((key, table)) = self.known_table(&op.table)? {
                     columns.extend(self.mentioned(&key, &table, &text)?);
                 }
                 self.uses(&op.table, &columns, How::Hold)
@@ -113,7 +113,7 @@ impl Planner<'_> {
                 self.read(&op.table, op.predicate.as_deref())
             }
             Operation::DropConstraint(op) => {
-                let Some((_, table)) = self.known(&op.table)? else {
+                let Some((_, table)) = self.known_table(&op.table)? else {
                     return Ok(());
                 };
                 let mut found = table.constraints.into_iter();
@@ -129,7 +129,7 @@ impl Planner<'_> {
                 ) else {
                     return Ok(());
                 };
-                let Some((_, table)) = self.known(&on)? else {
+                let Some((_, table)) = self.known_table(&on)? else {
                     return Ok(());
                 };
                 match table.indexes.into_iter().find(|index| index.name == bare) {
@@ -208,7 +208,7 @@ impl Planner<'_> {
     }
 
     fn columns_read(&mut self, table: &str, expression: Option<&str>) -> Result<Vec<String>> {
-        let (Some(text), Some((key, _))) = (expression, self.known(table)?) else {
+        let (Some(text), Some((key, _))) = (expression, self.known_table(table)?) else {
             return Ok(Vec::new());
         };
         match self.facts.columns_read(&key, text) {
@@ -218,7 +218,7 @@ impl Planner<'_> {
     }
 
     fn uses(&mut self, table: &str, columns: &[String], how: How) -> Result<()> {
-        let Some((key, _)) = self.known(table)? else {
+        let Some((key, _)) = self.known_table(table)? else {
             return Ok(());
         };
         for column in columns {
@@ -234,7 +234,7 @@ impl Planner<'_> {
     /// The columns that share an index or a constraint with one that changes: both are written down
     /// with their names.
     fn uses_with(&mut self, table: &str, column: &str) -> Result<()> {
-        let Some((_, found)) = self.known(table)? else {
+        let Some((_, found)) = self.known_table(table)? else {
             return Ok(());
         };
         let indexes = found.indexes.iter().map(|index| &index.columns);
@@ -253,7 +253,7 @@ impl Planner<'_> {
     }
 
     /// A table that others can see already.
-    fn known(&mut self, name: &str) -> Result<Option<(String, Table)>> {
+    fn known_table(&mut self, name: &str) -> Result<Option<(String, Table)>> {
         match self.table(name) {
             Err(fault) if fault.is_interruption() => Err(fault),
             Ok((key, table)) if !table.fresh => Ok(Some((key, table))),

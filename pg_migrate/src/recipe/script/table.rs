@@ -13,6 +13,7 @@ use crate::pg::parser::tree::{
 };
 use crate::recipe::names;
 use crate::recipe::quote::ident;
+use crate::recipe::written::label;
 
 /// As written, but for its foreign keys to other tables, which lock those.
 pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<Operation>>> {
@@ -26,7 +27,7 @@ pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<O
     let Some(rest) = &table.without_foreign_keys else {
         return Ok(None);
     };
-    let mut made = written(statement);
+    let mut made = written(statement, true);
     if let Some(Operation::Sql(sql)) = made.first_mut() {
         sql.up.clone_from(rest);
     }
@@ -40,9 +41,6 @@ pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<O
 
 /// One operation per command, in order. `None`: as written.
 pub fn alter(change: &AlterTable, immediately: bool) -> Result<Option<Vec<Operation>>> {
-    if change.table.only || change.table.if_exists {
-        return Ok(None);
-    }
     let mut made: Vec<Operation> = Vec::new();
     let mut walk = Walk {
         table: &change.table.name,
@@ -134,13 +132,6 @@ impl Walk<'_> {
                 if_exists: *if_exists,
                 ..DropConstraint::default()
             }),
-            // On its own, so that its scan runs under no lock of another step.
-            CommandKind::ValidateConstraint => Operation::Sql(Sql {
-                up: alone(table, command),
-                down: Some("SELECT 1".into()),
-                no_transaction: true,
-                ..Sql::default()
-            }),
             CommandKind::AttachPartition { partition, bounds } => {
                 Operation::AttachPartition(AttachPartition {
                     table: sql(table),
@@ -154,7 +145,7 @@ impl Walk<'_> {
                     partition: sql(partition),
                 })
             }
-            CommandKind::Other => as_written(table, command),
+            CommandKind::ValidateConstraint | CommandKind::Other => as_written(table, command),
         };
         Ok(vec![one])
     }
@@ -214,6 +205,7 @@ fn alone(table: &Name, command: &Command) -> String {
 fn as_written(table: &Name, command: &Command) -> Operation {
     Operation::Sql(Sql {
         up: alone(table, command),
+        online: true,
         ..Sql::default()
     })
 }
@@ -255,19 +247,9 @@ fn merge(made: &mut [Operation], next: &Operation) -> bool {
     true
 }
 
-fn label(kind: ConstraintKind) -> &'static str {
-    match kind {
-        ConstraintKind::Check => "check",
-        ConstraintKind::Unique => "key",
-        ConstraintKind::PrimaryKey => "pkey",
-        ConstraintKind::ForeignKey => "fkey",
-        ConstraintKind::Exclude => "excl",
-    }
-}
-
 /// The constraint's own name, or the one PostgreSQL would give it; numbered where the statement
 /// has used that already.
-fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
+pub fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
     let name = constraint.name.clone().unwrap_or_else(|| {
         let label = label(constraint.kind);
         (0..)
