@@ -78,6 +78,9 @@ CREATE TABLE migrate.backfill (
     rows_updated    bigint NOT NULL DEFAULT 0, -- by earlier passes; those of this pass are in its ranges
     rows_estimate   bigint NOT NULL DEFAULT 0,
     target_ms       int NOT NULL DEFAULT 200 CHECK (target_ms BETWEEN 1 AND 60000),
+    stripes         int NOT NULL DEFAULT 0 CHECK (stripes BETWEEN 0 AND 64), -- visits of a window; 0: as is best
+    unstriped_until timestamptz,       -- an old snapshot keeps dead rows: windows are not divided
+    unstriped_why   text,              -- whose, in words
     throttle        text,              -- why it is waiting, in words
     error           jsonb,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -103,6 +106,7 @@ CREATE TABLE migrate.backfill_range (
     end_block       bigint NOT NULL,   -- exclusive
     -- Blocks with rows that others had locked, to be revisited: first, end, first, end, …
     skipped         bigint[] NOT NULL DEFAULT '{}',
+    "window"        jsonb,             -- blocks from next_block on that are visited several times
     chunk_blocks    int NOT NULL DEFAULT 8, -- heap blocks per statement; follows measured time
     rows_updated    bigint NOT NULL DEFAULT 0,
     batches         bigint NOT NULL DEFAULT 0,

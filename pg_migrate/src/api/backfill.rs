@@ -5,6 +5,7 @@ use crate::engine;
 use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::pg::error::{self, or_raise};
+use crate::pg::page;
 use crate::pg::procedure::NonAtomic;
 use crate::pg::wait;
 use pgrx::iter::TableIterator;
@@ -22,6 +23,7 @@ fn define(
     set: Map<String, Value>,
     predicate: Option<&str>,
     target_ms: i32,
+    stripes: i32,
 ) -> Result<i64> {
     crate::engine::refuse_on_standby()?;
     backfill::define(&Spec {
@@ -29,13 +31,14 @@ fn define(
         set,
         predicate: predicate.map(str::to_owned),
         target_ms,
+        stripes,
         step: None,
     })
 }
 
 /// Defines a backfill job and gives its number; batches run it.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 200)
+CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_jsonb(
@@ -43,6 +46,7 @@ fn backfill_jsonb(
     set: Option<JsonB>,
     predicate: Option<&str>,
     target_ms: Option<i32>,
+    stripes: Option<i32>,
 ) -> i64 {
     on_primary(|| match (table, set) {
         (Some(table), Some(JsonB(Value::Object(set)))) => define(
@@ -50,6 +54,7 @@ fn backfill_jsonb(
             set,
             predicate,
             target_ms.unwrap_or(backfill::TARGET_MS),
+            stripes.unwrap_or_default(),
         ),
         (Some(_), Some(_)) => Err(Fault::invalid("the assignments are not a JSON object")
             .hint("{\"column\": \"expression\"}")),
@@ -59,7 +64,7 @@ fn backfill_jsonb(
 
 /// The same with the assignments as text: a JSON object or an UPDATE's SET list.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 200)
+CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_text(
@@ -67,6 +72,7 @@ fn backfill_text(
     set: Option<&str>,
     predicate: Option<&str>,
     target_ms: Option<i32>,
+    stripes: Option<i32>,
 ) -> i64 {
     on_primary(|| match (table, set) {
         (Some(table), Some(set)) => backfill::assignments(set).and_then(|set| {
@@ -75,6 +81,7 @@ fn backfill_text(
                 set,
                 predicate,
                 target_ms.unwrap_or(backfill::TARGET_MS),
+                stripes.unwrap_or_default(),
             )
         }),
         _ => Err(no_null()),
@@ -83,6 +90,17 @@ fn backfill_text(
 
 fn no_null() -> Fault {
     Fault::invalid("the table and the assignments must not be null")
+}
+
+/// Asked by a backfill's UPDATE of each row: whether it is one of this visit of its page. True
+/// outside a backfill.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.backfill_room(place tid) RETURNS boolean
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE COST 100 AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn backfill_room(row: pg_sys::ItemPointerData) -> bool {
+    let (block, line) = page::place(row);
+    backfill::fits(block, line)
 }
 
 type Row = (i64, i64, i64, i64, bool);

@@ -1,6 +1,7 @@
 //! How much the next statement of a batch takes on, from what the last one cost. Knows no
-//! PostgreSQL. Striping and throttles will be decided here too, from the same measurements.
+//! PostgreSQL.
 
+use crate::ledger::Window;
 use std::time::Duration;
 
 /// Blocks of the first statement of a range, whose cost nobody knows yet.
@@ -43,6 +44,45 @@ impl Feedback {
     /// Whether a batch that has lasted `so_far` should end here rather than go past its target.
     pub fn enough(&self, so_far: Duration) -> bool {
         so_far + self.target / CHUNKS_PER_BATCH / 2 >= self.target
+    }
+}
+
+/// Blocks of a window (64 MB): its later visits are to find it in memory.
+pub const LARGEST_WINDOW: i64 = 8192;
+
+/// Visits into which a window is divided: one row in so many is moved off its page.
+pub const STRIPES: f64 = 12.0;
+
+/// After so many visits that found no room a window is finished without it.
+pub const MOST_PINS: i32 = 5;
+
+/// Whether the next visit takes all that is left: little is, or there have been enough visits.
+pub fn is_last(window: &Window, stripes: f64) -> bool {
+    let few = (window.rows as f64 / stripes / 3.0) as i64;
+    let most = (stripes * 1.5) as i32 + 2;
+    window.before <= few || window.visit > most || window.pins > MOST_PINS
+}
+
+/// Whether a visit found hardly any room. After the first one that means that somebody's snapshot is
+/// older than it, and keeps the row versions that were to make room.
+pub fn is_short(window: &Window, stripes: f64) -> bool {
+    let filled = window.before - window.left;
+    (filled as f64) < window.rows as f64 / stripes / 4.0
+}
+
+/// How long a window is left alone whose room is kept by an old snapshot.
+pub fn pinned_for(pins: i32) -> Duration {
+    Duration::from_millis(10 << pins.clamp(0, 5))
+}
+
+/// What a row is taken to grow by, in bytes, after `fitted` rows were thought to fit on their pages
+/// and `hot` of them did.
+pub fn grows(before: i32, fitted: i64, hot: i64) -> i32 {
+    const MOST: i32 = 2000;
+    if fitted > 100 && hot * 20 < fitted * 19 {
+        (before + before / 2 + 8).min(MOST)
+    } else {
+        before
     }
 }
 

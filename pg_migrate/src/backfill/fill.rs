@@ -4,6 +4,7 @@
 use super::blocks::Blocks;
 use super::condition::{block_of, rows, set_list, tid_array, window};
 use super::storage::{self, Heap, Table};
+use super::stripes::{self, Tally, Visit};
 use super::work;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job};
@@ -74,13 +75,23 @@ impl<'a> Filler<'a> {
     }
 
     /// Fills `[first, end)`. Rows that others have locked are noted in `skipped`, rows that cannot
-    /// be filled are quarantined. Errors: what is wrong with more than single rows.
-    pub fn blocks(&mut self, first: i64, end: i64) -> Result<()> {
+    /// be filled are quarantined. With a `visit`, rows that are not of it are left where nothing is
+    /// in the way; gives what came of it. Errors: what is wrong with more than single rows.
+    pub fn blocks(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
         let window = window(self.alias, first, end);
-        let fault = match subtransaction::attempt(|| self.plain(&window)) {
+        let (plain, tally) = match visit {
+            None => (
+                subtransaction::attempt(|| self.plain(&window)),
+                Tally::default(),
+            ),
+            Some(visit) => stripes::visiting(visit, || {
+                subtransaction::attempt(|| self.striped(&window))
+            }),
+        };
+        let fault = match plain {
             Ok(count) => {
                 self.rows += count;
-                return Ok(());
+                return Ok(tally);
             }
             Err(fault) => fault,
         };
@@ -88,7 +99,7 @@ impl<'a> Filler<'a> {
             match subtransaction::attempt(|| self.careful(&window)) {
                 Ok(filled) => {
                     self.add(filled);
-                    return Ok(());
+                    return Ok(Tally::default());
                 }
                 Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => {}
                 Err(fault) => return Err(fault),
@@ -97,7 +108,8 @@ impl<'a> Filler<'a> {
             return Err(fault);
         }
         let all = work::within(self.job, || self.places(&window, ""))?;
-        self.each(&all)
+        self.each(&all)?;
+        Ok(Tally::default())
     }
 
     fn add(&mut self, filled: Filled) {
@@ -147,6 +159,19 @@ impl<'a> Filler<'a> {
         work::within(self.job, || {
             wait_at_most(WINDOW_WAIT, || {
                 self.update(&format!("{which} AND {}", self.job.condition))
+            })
+        })
+    }
+
+    /// The same for the rows of the visit under way. CASE: rows that are done must not be asked
+    /// about, they would take the room.
+    fn striped(&self, which: &str) -> Result<i64> {
+        work::within(self.job, || {
+            wait_at_most(WINDOW_WAIT, || {
+                self.update(&format!(
+                    "{which} AND CASE WHEN {} THEN migrate.backfill_room({}.ctid) ELSE false END",
+                    self.job.condition, self.alias
+                ))
             })
         })
     }

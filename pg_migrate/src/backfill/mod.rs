@@ -19,8 +19,11 @@ mod fill;
 mod passes;
 mod spec;
 mod storage;
+mod stripes;
+mod window;
 mod work;
 
 pub use control::{any_batch, cancel, next_job, pause, resume, retry, tolerant_batch};
+pub use stripes::fits;
 pub use spec::{Spec, TARGET_MS, TableRef, assignments, define};
 pub use work::{Batch, batch};

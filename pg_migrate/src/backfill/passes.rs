@@ -6,7 +6,7 @@ use super::fill;
 use super::storage::{self, Table};
 use super::work::{Look, event, patiently};
 use crate::fault::{Fault, Result, state};
-use crate::ledger::{self, Job, Moved, Range};
+use crate::ledger::{self, Job, Moved, Range, Window};
 use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
@@ -162,6 +162,7 @@ pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
             next_block: 1,
             skipped: Vec::new(),
             chunk_blocks: 1,
+            window: Window::default(),
             rows: 0,
             took: begun.elapsed(),
             retries: 0,

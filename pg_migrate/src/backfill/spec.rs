@@ -19,6 +19,8 @@ pub struct Spec {
     pub predicate: Option<String>,
     /// Length of a batch, in milliseconds.
     pub target_ms: i32,
+    /// Visits of a window of blocks, 2 to 64; 1: one statement takes all of it, 0: as is best.
+    pub stripes: i32,
     /// Revision, direction and step of the migration it belongs to.
     pub step: Option<(String, String, i32)>,
 }
@@ -49,6 +51,7 @@ impl Spec {
             set: args.set,
             predicate: args.r#where,
             target_ms: TARGET_MS,
+            stripes: 0,
             step: Some((step.revision.clone(), step.direction.clone(), step.step)),
         })
     }
@@ -105,6 +108,10 @@ pub fn define(spec: &Spec) -> Result<i64> {
         return Err(Fault::invalid(format!("target_ms is {}", spec.target_ms))
             .hint("Milliseconds, 1 to 60000; 200 is a good value."));
     }
+    if !(0..=64).contains(&spec.stripes) {
+        return Err(Fault::invalid(format!("stripes is {}", spec.stripes))
+            .hint("0 to 64: 0 finds what is best, 1 takes every row at its first visit."));
+    }
     let checked = check(relation, &table, spec)?;
     let text = condition(spec.predicate.as_deref(), checked.derived.as_deref());
     dry_run(&table, &checked.assignments, &text)?;
@@ -124,6 +131,7 @@ pub fn define(spec: &Spec) -> Result<i64> {
         login: identity::session(),
         search_path: &search_path()?,
         target_ms: spec.target_ms,
+        stripes: spec.stripes,
     })?;
     ledger::event(&Event {
         revision: spec.step.as_ref().map(|step| step.0.as_str()),
@@ -206,6 +214,7 @@ fn check<'a>(relation: u32, table: &'a Table, spec: &Spec) -> Result<Checked<'a>
             column: column.quoted.clone(),
             expression: text.to_owned(),
             data_type: column.data_type.clone(),
+            composite: column.composite,
         });
     }
     if let Some(predicate) = &spec.predicate {

@@ -24,6 +24,8 @@ pub struct Column {
     /// With its modifier, schema-qualified where it must be.
     pub data_type: String,
     pub generated: bool,
+    /// A composite, or a domain, which may be over one.
+    pub composite: bool,
     /// In a unique index that foreign keys could point to: changing it takes the stronger row lock.
     pub key: bool,
 }
@@ -49,6 +51,7 @@ pub fn table(relation: u32) -> Result<Option<Table>> {
                 (SELECT coalesce(jsonb_agg(jsonb_build_object( \
                     'name', a.attname, 'quoted', quote_ident(a.attname), \
                     'data_type', format_type(a.atttypid, a.atttypmod), 'generated', a.attgenerated <> '', \
+                    'composite', (SELECT ty.typtype IN ('c', 'd', 'p') FROM pg_type ty WHERE ty.oid = a.atttypid), \
                     'key', EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate \
                         AND i.indpred IS NULL AND i.indexprs IS NULL AND a.attnum = ANY (i.indkey::int2[])))), '[]') \
                  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns, \
@@ -184,4 +187,58 @@ pub fn key_pairs(relation: u32, alias: &str) -> Result<Option<String>> {
         &[Arg::Oid(relation), Arg::Text(alias)],
     )?;
     Ok(rows.into_iter().next().and_then(|row| row.pairs))
+}
+
+/// Whether an index of the heap has one of the columns in it, in any way: then no update of it is
+/// heap-only.
+pub fn indexed(leaf: u32, columns: &[String]) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Row {
+        indexed: bool,
+    }
+    let rows: Vec<Row> = read(
+        "SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2) \
+           WHERE i.indrelid = $1 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS ( \
+             SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid \
+               AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))) AS indexed",
+        &[Arg::Oid(leaf), Arg::Texts(columns.to_vec())],
+    )?;
+    Ok(rows.first().is_some_and(|row| row.indexed))
+}
+
+/// Heap-only updates of a heap that this transaction has made so far.
+pub fn hot_updates(leaf: u32) -> Result<i64> {
+    #[derive(Deserialize)]
+    struct Row {
+        hot: i64,
+    }
+    let rows: Vec<Row> = read(
+        "SELECT coalesce(pg_stat_get_xact_tuples_hot_updated($1), 0) AS hot",
+        &[Arg::Oid(leaf)],
+    )?;
+    Ok(rows.first().map_or(0, |row| row.hot))
+}
+
+/// Who has the oldest snapshot that keeps dead rows, in words.
+pub fn oldest_snapshot() -> Result<String> {
+    #[derive(Deserialize)]
+    struct Row {
+        who: String,
+    }
+    let rows: Vec<Row> = read(
+        "SELECT who FROM ( \
+           SELECT age(backend_xmin) AS age, 'session ' || pid || coalesce(' of ' || usename, '') \
+                  || coalesce(', in its transaction for ' || date_trunc('second', clock_timestamp() - xact_start), '') AS who \
+           FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() \
+           UNION ALL SELECT age(transaction), 'prepared transaction ' || quote_literal(gid) FROM pg_prepared_xacts \
+           UNION ALL SELECT age(xmin), 'replication slot ' || slot_name FROM pg_replication_slots WHERE xmin IS NOT NULL \
+           UNION ALL SELECT age(backend_xmin), 'standby ' || application_name || ' (hot_standby_feedback)' \
+           FROM pg_stat_replication WHERE backend_xmin IS NOT NULL) q \
+         WHERE age IS NOT NULL ORDER BY age DESC LIMIT 1",
+        &[],
+    )?;
+    Ok(rows
+        .into_iter()
+        .next()
+        .map_or_else(|| "a snapshot".to_owned(), |row| row.who))
 }

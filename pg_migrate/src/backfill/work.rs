@@ -1,14 +1,12 @@
 //! One batch of one job, in the caller's transaction.
 
-use super::blocks::Blocks;
-use super::feedback::{Feedback, retry_after};
-use super::fill::{self, Filler};
+use super::fill;
 use super::passes;
 use super::storage::{self, Table};
+use super::window;
 use crate::fault::{Fault, Result, state};
-use crate::ledger::{self, Event, Job, Moved, Range};
-use crate::pg::{identity, settings, spi, subtransaction, transaction, wait};
-use std::time::{Duration, Instant};
+use crate::ledger::{self, Event, Job, Range};
+use crate::pg::{identity, settings, spi, subtransaction, transaction};
 
 /// Longest wait for the table's lock, which only a VACUUM FULL or its like can hold for long.
 const TABLE_WAIT: &str = "500ms";
@@ -84,14 +82,16 @@ pub fn batch(job: i64) -> Result<Batch> {
         _ if found.resting => return report(&found, 0, true),
         _ => {}
     }
-    if !transaction::in_block() {
+    // Asked here: inside the subtransaction below the answer is always yes.
+    let alone = !transaction::in_block();
+    if alone {
         // Cursor and rows are one transaction: a crash may lose the last batches, never half of one.
         spi::run(
             "SELECT pg_catalog.set_config('synchronous_commit', 'off', true)",
             &[],
         )?;
     }
-    subtransaction::attempt(|| piece(&found)).or_else(|fault| {
+    subtransaction::attempt(|| piece(&found, alone)).or_else(|fault| {
         if !fill::is_passing(&fault) {
             ledger::set_job_state(job, "failed", Some(&fault))?;
             event(&found, "backfill failed", Some(&fault))?;
@@ -132,7 +132,7 @@ pub enum Look {
     Again,
 }
 
-fn piece(job: &Job) -> Result<Batch> {
+fn piece(job: &Job, alone: bool) -> Result<Batch> {
     let table = storage::table(job.relation)?.ok_or_else(|| {
         Fault::new(
             state::UNDEFINED_TABLE,
@@ -151,7 +151,7 @@ fn piece(job: &Job) -> Result<Batch> {
         }
         let look = match ledger::claim(job.job)? {
             Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
-            Some(range) => scan(&job, &table, &range)?,
+            Some(range) => scan(&job, &table, &range, alone)?,
             None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
         };
         match look {
@@ -188,7 +188,7 @@ pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Optio
 }
 
 /// Fills as much of a claimed range as the target time allows.
-fn scan(job: &Job, table: &Table, range: &Range) -> Result<Look> {
+fn scan(job: &Job, table: &Table, range: &Range, alone: bool) -> Result<Look> {
     let lock = patiently(job, || Ok(transaction::lock_for_update(range.relation)))?;
     let Some(there) = lock else {
         return Ok(Look::Idle);
@@ -205,64 +205,5 @@ fn scan(job: &Job, table: &Table, range: &Range) -> Result<Look> {
     if heap.filenode != range.filenode {
         return passes::replaced(job, range, &heap);
     }
-    let begun = Instant::now();
-    let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(200));
-    let mut feedback = Feedback::new(target, range.chunk_blocks);
-    let mut filler = Filler::new(job, table, range.relation, &heap);
-    let mut next = range.next_block;
-    let revisiting = next >= range.end_block;
-    let mut left = Blocks::from_flat(&range.skipped);
-    if revisiting {
-        while !feedback.enough(begun.elapsed())
-            && let Some((first, end)) = left.take(feedback.chunk)
-        {
-            timed(&mut feedback, end - first, || filler.blocks(first, end))?;
-        }
-    } else {
-        while next < range.end_block && !feedback.enough(begun.elapsed()) {
-            let end = range.end_block.min(next + feedback.chunk);
-            timed(&mut feedback, end - next, || filler.blocks(next, end))?;
-            next = end;
-        }
-    }
-    let rows = filler.rows;
-    let still_locked = !filler.skipped.is_empty();
-    for pair in filler.skipped.to_flat().chunks_exact(2) {
-        left.add(pair[0], pair[1]);
-    }
-    let done = next >= range.end_block && left.is_empty();
-    let stuck = revisiting && still_locked && rows == 0;
-    let retries = if stuck {
-        range.retries.saturating_add(1)
-    } else {
-        0
-    };
-    ledger::move_range(
-        job.job,
-        range.range,
-        &Moved {
-            next_block: next,
-            skipped: left.to_flat(),
-            chunk_blocks: feedback.chunk,
-            rows,
-            took: begun.elapsed(),
-            retries,
-            rest: (still_locked && !done).then(|| retry_after(retries)),
-            found: None,
-            done,
-        },
-    )?;
-    if stuck {
-        Ok(Look::Idle)
-    } else {
-        Ok(Look::Worked(rows))
-    }
-}
-
-fn timed(feedback: &mut Feedback, blocks: i64, body: impl FnOnce() -> Result<()>) -> Result<()> {
-    wait::check_interrupts();
-    let begun = Instant::now();
-    body()?;
-    feedback.measured(blocks, begun.elapsed());
-    Ok(())
+    window::scan(job, table, range, &heap, alone)
 }

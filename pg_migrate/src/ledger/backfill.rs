@@ -28,9 +28,13 @@ pub struct Job {
     pub pass: i32,
     pub previous_rows: i64,
     pub target_ms: i32,
+    /// Visits of a window; 0: as is best, 1: one.
+    pub stripes: i32,
     pub error: Option<Fault>,
     /// The next pass is not to begin yet.
     pub resting: bool,
+    /// For now windows are not divided: an old snapshot would keep their room.
+    pub unstriped: bool,
 }
 
 pub struct NewJob<'a> {
@@ -46,11 +50,13 @@ pub struct NewJob<'a> {
     pub login: u32,
     pub search_path: &'a str,
     pub target_ms: i32,
+    pub stripes: i32,
 }
 
 const COLUMNS: &str = "job, revision, relation::oid::int8 AS relation, relation_name, assignments, condition, self_ending, \
-     sync_trigger, owner::oid::int8 AS owner, search_path, state, pass, previous_rows, target_ms, \
-     error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting";
+     sync_trigger, owner::oid::int8 AS owner, search_path, state, pass, previous_rows, target_ms, stripes, \
+     error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting, \
+     coalesce(unstriped_until > pg_catalog.clock_timestamp(), false) AS unstriped";
 
 #[derive(Deserialize)]
 struct Number {
@@ -61,8 +67,8 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
     let rows: Vec<Number> = owned(|| {
         spi::write(
             "INSERT INTO migrate.backfill (revision, direction, step, relation, relation_name, assignments, predicate, \
-                    condition, self_ending, owner, login, search_path, target_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING job",
+                    condition, self_ending, owner, login, search_path, target_ms, stripes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING job",
             &[
                 Arg::OptText(new.step.map(|step| step.0)),
                 Arg::OptText(new.step.map(|step| step.1)),
@@ -77,6 +83,7 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
                 Arg::Oid(new.login),
                 Arg::Text(new.search_path),
                 Arg::Int(new.target_ms.into()),
+                Arg::Int(new.stripes.into()),
             ],
         )
     })?;
@@ -245,6 +252,20 @@ pub fn set_throttle(job: i64, why: Option<&str>) -> Result<()> {
             "UPDATE migrate.backfill SET throttle = $2 WHERE job = (SELECT job FROM migrate.backfill \
              WHERE job = $1 AND throttle IS DISTINCT FROM $2 FOR NO KEY UPDATE SKIP LOCKED)",
             &[Arg::Int(job), Arg::OptText(why)],
+        )
+        .map(drop)
+    })
+}
+
+/// An old snapshot keeps dead rows: for a while windows are not divided. Left as it is when another
+/// session has the row.
+pub fn set_unstriped(job: i64, why: &str) -> Result<()> {
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.backfill SET unstriped_until = pg_catalog.clock_timestamp() + interval '30 seconds', \
+                    unstriped_why = $2 \
+             WHERE job = (SELECT job FROM migrate.backfill WHERE job = $1 FOR NO KEY UPDATE SKIP LOCKED)",
+            &[Arg::Int(job), Arg::Text(why)],
         )
         .map(drop)
     })

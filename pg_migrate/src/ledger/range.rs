@@ -4,7 +4,7 @@
 use super::owned;
 use crate::fault::{Fault, Result};
 use crate::pg::spi::{self, Arg};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -21,6 +21,35 @@ pub struct Range {
     pub skipped: Vec<i64>,
     pub chunk_blocks: i64,
     pub retries: i32,
+    pub window: Window,
+}
+
+/// Blocks from the range's `next_block` to `end` that are visited several times.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Window {
+    /// The number of the next visit; 0: no window is open.
+    pub visit: i32,
+    /// Where that visit goes on.
+    pub at: i64,
+    pub end: i64,
+    /// Rows to be filled when the window was opened, those left before the visit under way, and
+    /// those it has left so far.
+    pub rows: i64,
+    pub before: i64,
+    pub left: i64,
+    /// How often the room that the first visit made was not there.
+    pub pins: i32,
+    /// The pages have run out of room: the next visit moves rows away again.
+    pub short: bool,
+    /// Bytes that filling a row is taken to add to it.
+    pub grows: i32,
+}
+
+impl Window {
+    pub fn grows(&self) -> usize {
+        usize::try_from(self.grows).unwrap_or(0)
+    }
 }
 
 /// What a batch did to its range.
@@ -29,6 +58,7 @@ pub struct Moved {
     pub next_block: i64,
     pub skipped: Vec<i64>,
     pub chunk_blocks: i64,
+    pub window: Window,
     pub rows: i64,
     pub took: Duration,
     pub retries: i32,
@@ -39,13 +69,14 @@ pub struct Moved {
 }
 
 const COLUMNS: &str = "range, kind, relation::oid::int8 AS relation, filenode::int8 AS filenode, next_block, end_block, \
-                       skipped, chunk_blocks, retries";
+                       skipped, chunk_blocks, retries, \
+                       coalesce(\"window\", '{}') AS \"window\"";
 
 /// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
 /// one with skipped rows whose time has come. `None`: others have all there is.
 pub fn claim(job: i64) -> Result<Option<Range>> {
     for which in [
-        "next_block < end_block",
+        "next_block < end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
         "next_block >= end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
     ] {
         let rows: Vec<Range> = owned(|| {
@@ -66,12 +97,14 @@ pub fn claim(job: i64) -> Result<Option<Range>> {
 
 pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
     let rest = moved.rest.map_or(0, |time| time.as_millis() as i64);
+    let window =
+        serde_json::to_value(&moved.window).map_err(|err| Fault::internal(err.to_string()))?;
     owned(|| {
         spi::run(
             "UPDATE migrate.backfill_range SET next_block = $3, skipped = $4, chunk_blocks = $5, \
                     rows_updated = rows_updated + $6, batches = batches + 1, busy_ms = busy_ms + $7, retries = $8, \
                     retry_at = CASE WHEN $9 > 0 THEN pg_catalog.clock_timestamp() + $9 * interval '1 millisecond' END, \
-                    found = $10, done = $11, finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
+                    found = $10, \"window\" = $12, done = $11, finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
              WHERE job = $1 AND range = $2",
             &[
                 Arg::Int(job),
@@ -85,6 +118,7 @@ pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
                 Arg::Int(rest),
                 Arg::OptInt(moved.found),
                 Arg::Bool(moved.done),
+                Arg::Json(&window),
             ],
         )
         .map(drop)

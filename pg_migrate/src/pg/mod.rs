@@ -9,6 +9,7 @@ pub mod background;
 pub mod error;
 pub mod expression;
 pub mod identity;
+pub mod page;
 pub mod parser;
 pub mod portal;
 pub mod procedure;

@@ -1,0 +1,214 @@
+//! Which rows of a page an UPDATE takes on this visit, so that nearly every new row version stays
+//! on its page.
+//!
+//! A window of blocks is visited several times, each time in a transaction of its own. The first
+//! visit moves a part of each full page's rows elsewhere. Once that is behind every snapshot,
+//! pruning gives their room back, and each later visit updates as many rows as the page has room
+//! for: heap-only tuples, which need no index entries, little WAL, and no room besides. A page that
+//! has room from the start moves none away. The last visit takes whatever is left.
+//!
+//! The UPDATE asks for each row (`migrate.backfill_room`), page by page in the order of the scan,
+//! while what it is asked about is here, in the backend. Only speed and size depend on the answers:
+//! a row that is refused is one of a later visit.
+
+use crate::pg::page::{self, Page};
+use std::cell::RefCell;
+
+/// What a visit may do with a row that does not fit on its page.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spill {
+    /// One row in so many is moved away, where the page has no room.
+    OneIn(f64),
+    /// It waits for a later visit.
+    No,
+}
+
+/// What came of a visit, in rows and pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows for which there was room on their page.
+    pub fitted: i64,
+    /// Rows moved away to make room.
+    pub spilled: i64,
+    /// Rows left for a later visit.
+    pub left: i64,
+    pub pages: i64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: Tally) {
+        self.fitted += other.fitted;
+        self.spilled += other.spilled;
+        self.left += other.left;
+        self.pages += other.pages;
+    }
+}
+
+/// A visit of some blocks of one heap.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    relation: u32,
+    spill: Spill,
+    /// Bytes that filling a row is taken to add to it.
+    grows: usize,
+    block: Option<u32>,
+    page: Page,
+    /// Room left on the page, in bytes, and rows that may still be moved away from it.
+    room: usize,
+    to_spill: usize,
+    tally: Tally,
+}
+
+/// Of a line pointer.
+const LINE: usize = 4;
+
+/// Row versions begin at multiples of 8 (MAXALIGN on every platform in use).
+fn aligned(bytes: usize) -> usize {
+    bytes.div_ceil(8) * 8
+}
+
+impl Visit {
+    pub fn new(relation: u32, spill: Spill, grows: usize) -> Self {
+        Visit {
+            relation,
+            spill,
+            grows,
+            block: None,
+            page: Page::default(),
+            room: 0,
+            to_spill: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Whether the row at `line` (from 1) of `block` is one of this visit.
+    fn takes(&mut self, block: u32, line: u16, look: impl FnOnce(u32, u32, &mut Page)) -> bool {
+        if self.block != Some(block) {
+            look(self.relation, block, &mut self.page);
+            self.turn_to(block);
+        }
+        let length = self
+            .page
+            .lengths
+            .get(usize::from(line).wrapping_sub(1))
+            .copied()
+            .unwrap_or(0);
+        let need = self.need(length);
+        if self.room >= need {
+            self.room -= need;
+            self.tally.fitted += 1;
+            return true;
+        }
+        if self.to_spill > 0 {
+            self.to_spill -= 1;
+            self.tally.spilled += 1;
+            return true;
+        }
+        self.tally.left += 1;
+        false
+    }
+
+    fn need(&self, length: u16) -> usize {
+        aligned(usize::from(length) + self.grows) + LINE
+    }
+
+    fn turn_to(&mut self, block: u32) {
+        self.block = Some(block);
+        self.room = self.page.free + LINE; // PageGetHeapFreeSpace has set a line pointer aside
+        self.tally.pages += 1;
+        let rows = self.page.lengths.iter().filter(|&&length| length > 0);
+        self.to_spill = match self.spill {
+            Spill::No => 0,
+            Spill::OneIn(stripes) => {
+                let (count, bytes) = rows.fold((0_usize, 0), |(count, bytes), &length| {
+                    (count + 1, bytes + self.need(length))
+                });
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                #[allow(clippy::cast_precision_loss)]
+                let wanted = (count as f64 / stripes).ceil() as usize;
+                // What fits anyhow makes room for the visits after it too.
+                let fit = (self.room * count).checked_div(bytes).unwrap_or(0);
+                wanted.saturating_sub(fit)
+            }
+        };
+    }
+}
+
+thread_local! {
+    static VISIT: RefCell<Option<Visit>> = const { RefCell::new(None) };
+}
+
+/// Runs `body`, whose UPDATE asks `fits` of each row; gives what came of it.
+pub fn visiting<T>(visit: Visit, body: impl FnOnce() -> T) -> (T, Tally) {
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            VISIT.take();
+        }
+    }
+    VISIT.replace(Some(visit));
+    let end = End;
+    let value = body();
+    let tally = VISIT.with_borrow(|visit| visit.as_ref().map(|visit| visit.tally));
+    drop(end);
+    (value, tally.unwrap_or_default())
+}
+
+/// Whether the row is one of the visit under way; every row is where there is none.
+pub fn fits(block: u32, line: u16) -> bool {
+    VISIT.with_borrow_mut(|visit| match visit {
+        Some(visit) => visit.takes(block, line, page::look),
+        None => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of `rows` rows of 100 bytes with `free` bytes, and how many of them a visit takes.
+    fn taken(spill: Spill, rows: usize, free: usize) -> Tally {
+        let mut visit = Visit::new(1, spill, 4);
+        for line in 1..=rows {
+            let line = u16::try_from(line).unwrap_or(0);
+            visit.takes(7, line, |_, _, page| {
+                page.free = free;
+                page.lengths = vec![100; rows];
+            });
+        }
+        visit.tally
+    }
+
+    #[test]
+    fn a_full_page_gives_one_row_in_so_many_away() {
+        let tally = taken(Spill::OneIn(8.0), 50, 10);
+        assert_eq!((tally.fitted, tally.spilled, tally.left), (0, 7, 43));
+    }
+
+    #[test]
+    fn a_page_with_room_gives_none_away() {
+        // 104 + 4 bytes a row.
+        let tally = taken(Spill::OneIn(8.0), 50, 7 * 108);
+        assert_eq!((tally.fitted, tally.spilled, tally.left), (7, 0, 43));
+        let tally = taken(Spill::OneIn(8.0), 50, 3 * 108);
+        assert_eq!((tally.fitted, tally.spilled, tally.left), (3, 4, 43));
+    }
+
+    #[test]
+    fn later_visits_take_what_fits() {
+        let tally = taken(Spill::No, 50, 7 * 108 + 50);
+        assert_eq!((tally.fitted, tally.spilled, tally.left), (7, 0, 43));
+        assert_eq!(taken(Spill::No, 5, 8000).fitted, 5);
+    }
+
+    #[test]
+    fn each_page_is_looked_at_once_and_every_row_is_taken_outside_a_visit() {
+        let mut looks = 0;
+        let mut visit = Visit::new(1, Spill::No, 0);
+        for (block, line) in [(1, 1), (1, 2), (2, 1)] {
+            visit.takes(block, line, |_, _, _| looks += 1);
+        }
+        assert_eq!((looks, visit.tally.pages), (2, 2));
+        assert!(fits(1, 1));
+    }
+}
