@@ -107,6 +107,7 @@ CREATE TABLE migrate.backfill_range (
     -- Blocks with rows that others had locked, to be revisited: first, end, first, end, …
     skipped         bigint[] NOT NULL DEFAULT '{}',
     "window"        jsonb,             -- blocks from next_block on that are visited several times
+    blocks_done     bigint NOT NULL DEFAULT 0, -- those of the window by its rows that are filled
     chunk_blocks    int NOT NULL DEFAULT 8, -- heap blocks per statement; follows measured time
     rows_updated    bigint NOT NULL DEFAULT 0,
     batches         bigint NOT NULL DEFAULT 0,

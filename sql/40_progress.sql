@@ -21,11 +21,11 @@ SELECT b.job,
             WHEN b.next_pass_at > pg_catalog.clock_timestamp()
                  THEN 'waiting before pass ' || b.pass || ': writers do not fill the rows they change'
             WHEN b.throttle IS NOT NULL THEN b.throttle
-            WHEN b.unstriped_until > pg_catalog.clock_timestamp()
-                 THEN 'no room on the pages (more WAL, larger table): dead rows are kept by ' || b.unstriped_why
             WHEN r.verifying THEN 'verifying'
             WHEN r.resting > 0 AND r.blocks_done = r.blocks_total
                  THEN 'waiting for rows that other sessions have locked'
+            WHEN b.unstriped_until > pg_catalog.clock_timestamp()
+                 THEN 'no room on the pages (more WAL, larger table): dead rows are kept by ' || b.unstriped_why
        END AS throttle,
        b.pass,
        q.quarantined,
@@ -36,11 +36,7 @@ SELECT b.job,
 FROM migrate.backfill b
 CROSS JOIN LATERAL (
     SELECT coalesce(pg_catalog.sum(g.rows_updated), 0)::int8 AS rows,
-           coalesce(pg_catalog.sum(g.next_block - g.first_block
-                                   -- A window counts by its rows that are filled.
-                                   + coalesce(((g."window" ->> 'end')::numeric - g.next_block)
-                                              * (1 - (g."window" ->> 'before')::numeric / nullif((g."window" ->> 'rows')::numeric, 0)), 0))
-                               FILTER (WHERE g.kind = 'scan'), 0) AS blocks_done,
+           coalesce(pg_catalog.sum(g.blocks_done) FILTER (WHERE g.kind = 'scan'), 0) AS blocks_done,
            coalesce(pg_catalog.sum(g.end_block - g.first_block) FILTER (WHERE g.kind = 'scan'), 0) AS blocks_total,
            coalesce(pg_catalog.bool_or(g.kind = 'verify' AND NOT g.done), false) AS verifying,
            pg_catalog.count(*) FILTER (WHERE NOT g.done AND g.retry_at IS NOT NULL) AS resting

@@ -51,7 +51,7 @@ impl Feedback {
 pub const LARGEST_WINDOW: i64 = 8192;
 
 /// Visits into which a window is divided: one row in so many is moved off its page.
-pub const STRIPES: f64 = 12.0;
+pub const STRIPES: f64 = 10.0;
 
 /// After so many visits that found no room a window is finished without it.
 pub const MOST_PINS: i32 = 5;

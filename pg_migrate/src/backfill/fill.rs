@@ -84,9 +84,9 @@ impl<'a> Filler<'a> {
                 subtransaction::attempt(|| self.plain(&window)),
                 Tally::default(),
             ),
-            Some(visit) => stripes::visiting(visit, || {
-                subtransaction::attempt(|| self.striped(&window))
-            }),
+            Some(visit) => {
+                stripes::visiting(visit, || subtransaction::attempt(|| self.striped(&window)))
+            }
         };
         let fault = match plain {
             Ok(count) => {

@@ -24,6 +24,6 @@ mod window;
 mod work;
 
 pub use control::{any_batch, cancel, next_job, pause, resume, retry, tolerant_batch};
-pub use stripes::fits;
 pub use spec::{Spec, TARGET_MS, TableRef, assignments, define};
+pub use stripes::fits;
 pub use work::{Batch, batch};

@@ -10,9 +10,9 @@ use crate::ledger::{self, Job, Moved, Range, Window};
 use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
-const PIECES: i64 = 16;
-/// Smaller pieces (8 MB) are not worth their row in the ledger.
-const SMALLEST_PIECE: i64 = 1024;
+const PIECES: i64 = 8;
+/// Smaller pieces (16 MB) are not worth their row in the ledger.
+const SMALLEST_PIECE: i64 = 2048;
 /// When pass 2 finds as good as every row again that pass 1 has filled, and they are more than this,
 /// it is not the writers' doing.
 const MANY_ROWS: i64 = 1000;

@@ -29,7 +29,8 @@ pub fn scan(job: &Job, table: &Table, range: &Range, heap: &Heap, alone: bool) -
     let mut window = range.window.clone();
     let before = storage::hot_updates(range.relation)?;
     let (next, pinned, fitted) = if window.visit == 0 {
-        batch.open(range, &mut window)?
+        let (next, fitted) = batch.open(range, &mut window)?;
+        (next, None, fitted)
     } else {
         batch.go_on(range, &mut window)?
     };
@@ -82,54 +83,56 @@ impl Batch<'_> {
         })
     }
 
-    /// The first visit of a new window, as large as the time allows. Gives where the range goes on.
-    fn open(
-        &mut self,
-        range: &Range,
-        window: &mut Window,
-    ) -> Result<(i64, Option<i32>, i64)> {
+    /// The first visit of a window, in as many batches as it takes. Gives where the range goes on.
+    fn open(&mut self, range: &Range, window: &mut Window) -> Result<(i64, i64)> {
         let stripes = self.stripes(range)?;
         let mut tally = Tally::default();
-        let mut next = range.next_block;
         let end = match stripes {
-            Some(_) => range.end_block.min(next + feedback::LARGEST_WINDOW),
+            Some(_) => range
+                .end_block
+                .min(range.next_block + feedback::LARGEST_WINDOW),
             None => range.end_block,
         };
-        while next < end && !self.feedback.enough(self.begun.elapsed()) {
-            let to = end.min(next + self.feedback.chunk);
+        let mut at = window.at.max(range.next_block);
+        let begins = at;
+        while at < end && (at == begins || !self.feedback.enough(self.begun.elapsed())) {
+            let to = end.min(at + self.feedback.chunk);
             let visit = stripes
                 .map(|stripes| Visit::new(range.relation, Spill::OneIn(stripes), window.grows()));
-            tally.add(self.blocks(next, to, visit)?);
-            next = to;
+            tally.add(self.blocks(at, to, visit)?);
+            at = to;
         }
-        if tally.left == 0 {
-            return Ok((next, None, tally.fitted));
+        window.rows += tally.fitted + tally.spilled + tally.left;
+        window.left += tally.left;
+        window.at = at;
+        window.end = at;
+        if at < end && window.left > 0 {
+            return Ok((range.next_block, tally.fitted));
         }
-        *window = Window {
-            visit: 1,
-            at: range.next_block,
-            end: next,
-            rows: tally.fitted + tally.spilled + tally.left,
-            before: tally.left,
-            left: 0,
-            pins: 0,
-            short: false,
-            grows: window.grows,
-        };
-        Ok((range.next_block, None, tally.fitted))
+        if window.left == 0 {
+            *window = Window {
+                grows: window.grows,
+                ..Window::default()
+            };
+            return Ok((at, tally.fitted));
+        }
+        window.visit = 1;
+        window.at = range.next_block;
+        window.before = window.left;
+        window.left = 0;
+        Ok((range.next_block, tally.fitted))
     }
 
     /// A later visit of the window. Gives where the range goes on, and how often an old snapshot has
     /// kept the room from being there that the first visit made.
-    fn go_on(
-        &mut self,
-        range: &Range,
-        window: &mut Window,
-    ) -> Result<(i64, Option<i32>, i64)> {
+    fn go_on(&mut self, range: &Range, window: &mut Window) -> Result<(i64, Option<i32>, i64)> {
         let stripes = self.stripes(range)?;
         let last = stripes.is_none_or(|stripes| feedback::is_last(window, stripes));
         let mut tally = Tally::default();
-        while window.at < window.end && self.begun.elapsed() < 2 * self.target {
+        let begins = window.at;
+        while window.at < window.end
+            && (window.at == begins || self.begun.elapsed() < 2 * self.target)
+        {
             let to = window.end.min(window.at + self.feedback.chunk);
             let spill = match stripes {
                 Some(stripes) if window.short => Spill::OneIn(stripes),

@@ -36,12 +36,13 @@ mod worker;
 pub use aside::{aside_of, asides_before, forget_aside, remember_aside};
 pub use backfill::{
     Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
-    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, set_unstriped, unfilled,
+    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, set_unstriped,
+    unfilled,
 };
 pub use event::{Event, event};
 pub use range::{
-    Moved, Range, claim, clear_quarantine, covered, first_quarantined, insert_ranges, move_range,
-    quarantine, quarantined, quarantined_rows, set_stale, standing, Window,
+    Moved, Range, Window, claim, clear_quarantine, covered, first_quarantined, insert_ranges,
+    move_range, quarantine, quarantined, quarantined_rows, set_stale, standing,
 };
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,

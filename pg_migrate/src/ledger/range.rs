@@ -28,13 +28,13 @@ pub struct Range {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Window {
-    /// The number of the next visit; 0: no window is open.
+    /// The number of the visit under way, the first being 0.
     pub visit: i32,
-    /// Where that visit goes on.
+    /// Where it goes on.
     pub at: i64,
     pub end: i64,
-    /// Rows to be filled when the window was opened, those left before the visit under way, and
-    /// those it has left so far.
+    /// Rows to be filled that the first visit found, those left before the visit under way (from
+    /// the second on), and those it has left so far.
     pub rows: i64,
     pub before: i64,
     pub left: i64,
@@ -47,6 +47,19 @@ pub struct Window {
 }
 
 impl Window {
+    /// Of its blocks, which begin at `first`, as many as its filled rows would fill.
+    fn blocks_done(&self, first: i64) -> i64 {
+        let left = if self.visit == 0 {
+            self.left
+        } else {
+            self.before
+        };
+        if self.rows == 0 {
+            return 0;
+        }
+        (self.end - first) * (self.rows - left) / self.rows
+    }
+
     pub fn grows(&self) -> usize {
         usize::try_from(self.grows).unwrap_or(0)
     }
@@ -104,7 +117,7 @@ pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
             "UPDATE migrate.backfill_range SET next_block = $3, skipped = $4, chunk_blocks = $5, \
                     rows_updated = rows_updated + $6, batches = batches + 1, busy_ms = busy_ms + $7, retries = $8, \
                     retry_at = CASE WHEN $9 > 0 THEN pg_catalog.clock_timestamp() + $9 * interval '1 millisecond' END, \
-                    found = $10, \"window\" = $12, done = $11, finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
+                    found = $10, \"window\" = $12, done = $11, blocks_done = $3 - first_block + $13, finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
              WHERE job = $1 AND range = $2",
             &[
                 Arg::Int(job),
@@ -119,6 +132,7 @@ pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
                 Arg::OptInt(moved.found),
                 Arg::Bool(moved.done),
                 Arg::Json(&window),
+                Arg::Int(moved.window.blocks_done(moved.next_block)),
             ],
         )
         .map(drop)
@@ -205,7 +219,7 @@ pub fn standing(job: i64) -> Result<Standing> {
         spi::write(
             "SELECT pg_catalog.count(*) FILTER (WHERE NOT done) AS open, \
                     coalesce(pg_catalog.sum(rows_updated), 0)::int8 AS rows, \
-                    coalesce(pg_catalog.sum(next_block - first_block) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_done, \
+                    coalesce(pg_catalog.sum(blocks_done) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_done, \
                     coalesce(pg_catalog.sum(end_block - first_block) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_total, \
                     pg_catalog.max(found) FILTER (WHERE kind = 'verify' AND done) AS found \
              FROM migrate.backfill_range WHERE job = $1",

@@ -4,6 +4,7 @@ mod concurrency;
 mod jobs;
 mod passes;
 mod refused;
+mod stripes;
 
 use pg_migrate_tests::Db;
 

@@ -1,0 +1,112 @@
+//! Striping: most new row versions stay on their page, and where they cannot the job says so and
+//! goes on.
+
+use super::{job, unfilled};
+use pg_migrate_tests::{Db, cluster};
+
+/// A table without room on its pages, with two indexes.
+fn full(db: &Db) {
+    db.run(
+        "CREATE TABLE t (id bigint PRIMARY KEY, a text NOT NULL, pad text, b text) WITH (autovacuum_enabled = off);
+         INSERT INTO t SELECT i, 'value ' || i, repeat('x', 90) FROM generate_series(1, 40000) i;
+         CREATE INDEX ON t (a);",
+    );
+    db.run("VACUUM (ANALYZE) t");
+}
+
+fn heap_only_share(db: &Db) -> f64 {
+    db.run("SELECT pg_stat_force_next_flush()");
+    db.one("SELECT (100.0 * n_tup_hot_upd / n_tup_upd)::float8 FROM pg_stat_user_tables WHERE relname = 't'")
+}
+
+#[test]
+fn most_row_versions_stay_on_their_page() {
+    let db = cluster().database();
+    full(&db);
+    let before = db.one::<i64>("SELECT pg_relation_size('t')");
+    let id = job(&db, r#"{"b": "a"}"#, Some("b IS NULL"), 200);
+    db.run(&format!("CALL migrate.run_backfill({id})"));
+    assert_eq!(unfilled(&db), 0);
+    assert_eq!(
+        db.one::<i64>("SELECT rows_updated FROM migrate.progress"),
+        40_000
+    );
+    // One at a time: other databases of the cluster may keep dead rows for moments.
+    let share = heap_only_share(&db);
+    assert!(share > 50.0, "{share} % heap-only");
+    let grown = db.one::<i64>("SELECT pg_relation_size('t')") as f64 / before as f64;
+    assert!(grown < 1.6, "{grown}");
+}
+
+#[test]
+fn an_indexed_column_is_filled_at_the_first_visit() {
+    let db = cluster().database();
+    full(&db);
+    db.run("CREATE INDEX ON t ((lower(b)))");
+    let id = job(&db, r#"{"b": "a"}"#, Some("b IS NULL"), 60_000);
+    db.run(&format!("CALL migrate.run_backfill({id})"));
+    assert_eq!(unfilled(&db), 0);
+    let batches = db.one::<i64>(
+        "SELECT max(batches) FROM migrate.backfill_range WHERE kind = 'scan' AND rows_updated > 0",
+    );
+    assert_eq!(batches, 1);
+}
+
+/// An old snapshot keeps the dead rows: there is no room, the job says whose it is, and ends.
+#[test]
+fn an_old_snapshot_is_named_and_does_not_stop_the_job() {
+    let db = cluster().database();
+    full(&db);
+    let id = job(&db, r#"{"b": "a"}"#, Some("b IS NULL"), 200);
+    let mut old = db.connect();
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
+        .unwrap();
+    let pid: i32 = old
+        .query_one("SELECT pg_backend_pid()", &[])
+        .unwrap()
+        .get(0);
+    let mut said = String::new();
+    for _ in 0..1000 {
+        let done = db.rows("SELECT done FROM migrate.backfill_batch()");
+        let now: Option<String> = db.one("SELECT throttle FROM migrate.progress");
+        if let Some(text) = now.filter(|text| text.contains("dead rows")) {
+            said = text;
+        }
+        if done.first().is_none_or(|row| row[0] == "t") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(unfilled(&db), 0, "the job did not end");
+    assert!(said.contains(&format!("session {pid} ")), "{said:?}");
+    old.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(
+        db.one::<String>(&format!(
+            "SELECT state FROM migrate.backfill WHERE job = {id}"
+        )),
+        "done"
+    );
+}
+
+/// A crash or another caller in the middle of a window: what it had left is still found.
+#[test]
+fn a_window_goes_on_where_it_was_left() {
+    let db = cluster().database();
+    full(&db);
+    let id = db.one::<i64>(
+        "SELECT migrate.backfill('t', 'b = a', 'b IS NULL', target_ms => 5, stripes => 20)",
+    );
+    for _ in 0..12 {
+        db.run("SELECT migrate.backfill_batch()");
+        db.run("BEGIN; SELECT migrate.backfill_batch(); ROLLBACK");
+    }
+    assert!(unfilled(&db) > 0, "nothing was left to go on with");
+    db.run(&format!("CALL migrate.run_backfill({id})"));
+    assert_eq!(unfilled(&db), 0);
+    assert_eq!(
+        db.one::<i64>("SELECT rows_updated FROM migrate.progress"),
+        40_000
+    );
+    let failure = db.error("SELECT migrate.backfill('t', 'b = a', 'b IS NULL', stripes => 65)");
+    assert!(failure.message.contains("stripes"), "{failure:?}");
+}
