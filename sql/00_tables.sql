@@ -121,6 +121,16 @@ CREATE TABLE migrate.backfill_range (
 );
 CREATE INDEX backfill_range_open ON migrate.backfill_range (job, range) WHERE NOT done;
 
+-- Limits of what holds backfills back, where they are not the defaults. job null: of every job that
+-- has none of its own; limit null: off.
+CREATE TABLE migrate.throttle (
+    throttle        text NOT NULL,
+    job             bigint REFERENCES migrate.backfill ON DELETE CASCADE,
+    "limit"         text,
+    set_at          timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX throttle_key ON migrate.throttle (throttle, coalesce(job, 0));
+
 -- Rows that a backfill could not fill: their expression or a constraint failed.
 CREATE TABLE migrate.quarantine (
     job             bigint NOT NULL REFERENCES migrate.backfill ON DELETE CASCADE,

@@ -136,6 +136,20 @@ fn backfill_batch(
     TableIterator::new(batch.map(row))
 }
 
+/// Sets a limit of what holds backfills back, for one job or for all; null turns it off. Obeyed by
+/// the next batch.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.set_throttle(throttle text, "limit" text, job bigint DEFAULT NULL)
+RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn set_throttle(name: Option<&str>, limit: Option<&str>, job: Option<i64>) {
+    on_primary(|| match name {
+        Some(name) => backfill::set_throttle(name, limit, job),
+        None => Err(Fault::invalid("the throttle must not be null")
+            .hint("SELECT migrate.set_throttle('replica_lag', '10s');")),
+    });
+}
+
 /// Stops a job until it is resumed; the batch that runs now is the last.
 #[pg_extern(schema = "migrate", requires = ["tables"])]
 fn pause(job: i64) {

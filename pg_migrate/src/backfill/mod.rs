@@ -20,10 +20,12 @@ mod passes;
 mod spec;
 mod storage;
 mod stripes;
+mod throttle;
 mod window;
 mod work;
 
 pub use control::{any_batch, cancel, next_job, pause, resume, retry, tolerant_batch};
 pub use spec::{Spec, TARGET_MS, TableRef, assignments, define};
 pub use stripes::fits;
+pub use throttle::set as set_throttle;
 pub use work::{Batch, batch};

@@ -5,19 +5,25 @@ use super::feedback::{self, Feedback, retry_after};
 use super::fill::Filler;
 use super::storage::{self, Heap, Table};
 use super::stripes::{Spill, Tally, Visit};
-use super::work::Look;
+use super::throttle;
+use super::work::{Company, Look};
 use crate::fault::Result;
 use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::wait;
 use std::time::{Duration, Instant};
 
-/// Fills as much of a claimed range as the target time allows. `alone`: the transaction ends with
-/// the batch.
-pub fn scan(job: &Job, table: &Table, range: &Range, heap: &Heap, alone: bool) -> Result<Look> {
+/// Fills as much of a claimed range as the target time allows.
+pub fn scan(
+    job: &Job,
+    table: &Table,
+    range: &Range,
+    heap: &Heap,
+    company: Company,
+) -> Result<Look> {
     let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(200));
     let mut batch = Batch {
         job,
-        alone,
+        company,
         begun: Instant::now(),
         feedback: Feedback::new(target, range.chunk_blocks),
         target,
@@ -49,7 +55,7 @@ pub fn scan(job: &Job, table: &Table, range: &Range, heap: &Heap, alone: bool) -
 
 struct Batch<'a> {
     job: &'a Job,
-    alone: bool,
+    company: Company,
     begun: Instant,
     target: Duration,
     feedback: Feedback,
@@ -61,6 +67,7 @@ impl Batch<'_> {
     fn revisit(mut self, range: &Range) -> Result<Look> {
         let mut left = Blocks::from_flat(&range.skipped);
         while !self.feedback.enough(self.begun.elapsed())
+            && !self.yields()?
             && let Some((first, end)) = left.take(self.feedback.chunk)
         {
             self.blocks(first, end, None)?;
@@ -95,7 +102,9 @@ impl Batch<'_> {
         };
         let mut at = window.at.max(range.next_block);
         let begins = at;
-        while at < end && (at == begins || !self.feedback.enough(self.begun.elapsed())) {
+        while at < end
+            && (at == begins || !self.feedback.enough(self.begun.elapsed()) && !self.yields()?)
+        {
             let to = end.min(at + self.feedback.chunk);
             let visit = stripes
                 .map(|stripes| Visit::new(range.relation, Spill::OneIn(stripes), window.grows()));
@@ -131,7 +140,7 @@ impl Batch<'_> {
         let mut tally = Tally::default();
         let begins = window.at;
         while window.at < window.end
-            && (window.at == begins || self.begun.elapsed() < 2 * self.target)
+            && (window.at == begins || self.begun.elapsed() < 2 * self.target && !self.yields()?)
         {
             let to = window.end.min(window.at + self.feedback.chunk);
             let spill = match stripes {
@@ -181,12 +190,17 @@ impl Batch<'_> {
             0 => feedback::STRIPES,
             given => f64::from(given),
         };
-        let useless = wanted <= 1.0 || !self.alone || self.job.unstriped;
+        let useless = wanted <= 1.0 || !self.company.alone || self.job.unstriped;
         if useless {
             return Ok(None);
         }
         let columns: Vec<String> = self.job.assignments.keys().cloned().collect();
         Ok((!storage::indexed(range.relation, &columns)?).then_some(wanted))
+    }
+
+    /// Whether the batch ends here for somebody who waits for it.
+    fn yields(&self) -> Result<bool> {
+        Ok(self.company.yields && throttle::is_waited_for()?)
     }
 
     fn blocks(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {

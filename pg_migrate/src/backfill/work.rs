@@ -3,6 +3,7 @@
 use super::fill;
 use super::passes;
 use super::storage::{self, Table};
+use super::throttle::{self, Gate};
 use super::window;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Range};
@@ -25,6 +26,15 @@ pub struct Batch {
     pub idle: bool,
     /// Rows of the job that could not be filled so far.
     pub quarantined: i64,
+}
+
+/// Who else is concerned by a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Company {
+    /// The transaction ends with the batch.
+    pub alone: bool,
+    /// The batch ends where somebody waits for a lock of ours.
+    pub yields: bool,
 }
 
 /// Runs user SQL with the rights of the job's owner and in its search path. `body` must not commit.
@@ -91,7 +101,20 @@ pub fn batch(job: i64) -> Result<Batch> {
             &[],
         )?;
     }
-    subtransaction::attempt(|| piece(&found, alone)).or_else(|fault| {
+    // Inside somebody's transaction a wait would only make its locks last longer.
+    let gate = match alone {
+        true => throttle::ask(&found)?,
+        false => Gate::default(),
+    };
+    if let Some(why) = &gate.held {
+        ledger::set_throttle(job, Some(why))?;
+        return report(&found, 0, true);
+    }
+    let company = Company {
+        alone,
+        yields: gate.yields,
+    };
+    subtransaction::attempt(|| piece(&found, company)).or_else(|fault| {
         if !fill::is_passing(&fault) {
             ledger::set_job_state(job, "failed", Some(&fault))?;
             event(&found, "backfill failed", Some(&fault))?;
@@ -132,7 +155,7 @@ pub enum Look {
     Again,
 }
 
-fn piece(job: &Job, alone: bool) -> Result<Batch> {
+fn piece(job: &Job, company: Company) -> Result<Batch> {
     let table = storage::table(job.relation)?.ok_or_else(|| {
         Fault::new(
             state::UNDEFINED_TABLE,
@@ -151,7 +174,7 @@ fn piece(job: &Job, alone: bool) -> Result<Batch> {
         }
         let look = match ledger::claim(job.job)? {
             Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
-            Some(range) => scan(&job, &table, &range, alone)?,
+            Some(range) => scan(&job, &table, &range, company)?,
             None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
         };
         match look {
@@ -188,7 +211,7 @@ pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Optio
 }
 
 /// Fills as much of a claimed range as the target time allows.
-fn scan(job: &Job, table: &Table, range: &Range, alone: bool) -> Result<Look> {
+fn scan(job: &Job, table: &Table, range: &Range, company: Company) -> Result<Look> {
     let lock = patiently(job, || Ok(transaction::lock_for_update(range.relation)))?;
     let Some(there) = lock else {
         return Ok(Look::Idle);
@@ -205,5 +228,5 @@ fn scan(job: &Job, table: &Table, range: &Range, alone: bool) -> Result<Look> {
     if heap.filenode != range.filenode {
         return passes::replaced(job, range, &heap);
     }
-    window::scan(job, table, range, &heap, alone)
+    window::scan(job, table, range, &heap, company)
 }

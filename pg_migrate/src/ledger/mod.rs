@@ -7,22 +7,26 @@ use crate::fault::{Fault, Result};
 use crate::pg::{identity, spi};
 use serde::Deserialize;
 
-/// Runs fixed ledger SQL with the rights of the extension's owner. No user SQL, no commit inside.
-pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// The role that owns the extension.
+fn owner() -> Result<u32> {
     #[derive(Deserialize)]
     struct Owner {
         extowner: u32,
     }
-    let owner: Owner = spi::first(
+    let owner: Option<Owner> = spi::first(
         "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
          WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
         &[],
-    )?
-    .ok_or_else(|| {
+    )?;
+    owner.map(|owner| owner.extowner).ok_or_else(|| {
         Fault::wrong_state("extension pg_migrate is not installed in this database")
             .hint("CREATE EXTENSION pg_migrate;")
-    })?;
-    identity::as_ledger_owner(owner.extowner, body)
+    })
+}
+
+/// Runs fixed ledger SQL with the rights of the extension's owner. No user SQL, no commit inside.
+pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    identity::as_ledger_owner(owner()?, body)
 }
 
 mod aside;
@@ -31,6 +35,7 @@ mod event;
 mod range;
 mod revision;
 mod step;
+mod throttle;
 mod worker;
 
 pub use aside::{aside_of, asides_before, forget_aside, remember_aside};
@@ -52,4 +57,5 @@ pub use step::{
     StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step,
     steps, steps_done,
 };
+pub use throttle::{limits, may_set_throttles, measure, set_limit};
 pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

@@ -5,6 +5,7 @@ mod jobs;
 mod passes;
 mod refused;
 mod stripes;
+mod throttles;
 
 use pg_migrate_tests::Db;
 
