@@ -4,7 +4,7 @@
 -- and everything about it that a migration could change and should give back. What is set aside
 -- is passed over; so are objects of extensions.
 CREATE FUNCTION migrate.fingerprint() RETURNS TABLE (object text, definition text)
-LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH schemas AS (
     SELECT n.oid, n.nspname, n.nspacl
     FROM pg_namespace n

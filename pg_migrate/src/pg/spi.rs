@@ -1,6 +1,7 @@
 //! SQL from Rust. Rows come back as JSON objects and are shaped by serde, so that no room but
 //! `ledger` and `catalog` deals with columns and none deals with datums.
 
+use super::settings::Scope;
 use crate::fault::{Fault, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{Spi, SpiError};
@@ -63,6 +64,16 @@ pub fn has_written() -> bool {
     unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
 }
 
+/// Runs a query of ours. Its plan looks dear to PostgreSQL and its rows are few: compiling it would
+/// take longer than running it, by seconds on a busy server.
+fn uncompiled<T>(body: impl FnOnce() -> std::result::Result<T, SpiError>) -> Result<T> {
+    let scope = Scope::new();
+    scope.set("jit", "off");
+    let value = body().map_err(spi_fault);
+    drop(scope);
+    value
+}
+
 /// Runs `SELECT` without assigning a transaction id to a transaction that has none (works on a
 /// standby). Sees what this transaction has written: in a subtransaction that has not written yet
 /// itself, pgrx's `select` would read with the snapshot of the outermost query, from before.
@@ -72,14 +83,15 @@ pub fn select<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
         return write(sql, args);
     }
     let wrapped = format!("SELECT pg_catalog.to_jsonb(q) FROM ({sql}) q");
-    let values = Spi::connect(|client| {
-        let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-        client
-            .select(wrapped.as_str(), None, &datums)?
-            .map(|row| row.get::<JsonB>(1))
-            .collect::<std::result::Result<Vec<_>, _>>()
-    })
-    .map_err(spi_fault)?;
+    let values = uncompiled(|| {
+        Spi::connect(|client| {
+            let datums: Vec<_> = args.iter().map(Arg::datum).collect();
+            client
+                .select(wrapped.as_str(), None, &datums)?
+                .map(|row| row.get::<JsonB>(1))
+                .collect::<std::result::Result<Vec<_>, _>>()
+        })
+    })?;
     shaped(values)
 }
 
@@ -87,14 +99,15 @@ pub fn select<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
 /// writes made earlier in this transaction by the same command.
 pub fn write<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     let wrapped = format!("WITH q AS ({sql}) SELECT pg_catalog.to_jsonb(q) FROM q");
-    let values = Spi::connect_mut(|client| {
-        let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-        client
-            .update(wrapped.as_str(), None, &datums)?
-            .map(|row| row.get::<JsonB>(1))
-            .collect::<std::result::Result<Vec<_>, _>>()
-    })
-    .map_err(spi_fault)?;
+    let values = uncompiled(|| {
+        Spi::connect_mut(|client| {
+            let datums: Vec<_> = args.iter().map(Arg::datum).collect();
+            client
+                .update(wrapped.as_str(), None, &datums)?
+                .map(|row| row.get::<JsonB>(1))
+                .collect::<std::result::Result<Vec<_>, _>>()
+        })
+    })?;
     shaped(values)
 }
 
