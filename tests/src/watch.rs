@@ -85,12 +85,6 @@ impl LockWatcher {
     /// Watches `table` (as written in SQL) and the partitions it has now.
     #[track_caller]
     pub fn start(db: &Db, table: &str) -> Self {
-        Self::every(db, table, INTERVAL)
-    }
-
-    /// With another time between two looks, where many watch at once.
-    #[track_caller]
-    pub fn every(db: &Db, table: &str, interval: Duration) -> Self {
         let mut config = db.config();
         config.application_name("lock watcher");
         let client = crate::db::connect(&config);
@@ -109,7 +103,6 @@ impl LockWatcher {
             client,
             look,
             relations,
-            interval,
             held: HashMap::new(),
             before: None,
             locks: Locks::default(),
@@ -144,7 +137,6 @@ struct Watch {
     client: Client,
     look: Statement,
     relations: Vec<u32>,
-    interval: Duration,
     /// By session and mode: since when at the earliest, and its statement.
     held: HashMap<(i32, String), (f64, String)>,
     /// When the last look was, by the server's clock.
@@ -165,7 +157,7 @@ impl Watch {
                 None => self.clock(),
             };
             self.see(&rows, now);
-            std::thread::sleep(self.interval);
+            std::thread::sleep(INTERVAL);
         }
         let end = self.clock();
         self.see(&[], end);

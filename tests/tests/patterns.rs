@@ -764,7 +764,6 @@ fn a_partitioned_table() {
     db.run("CALL migrate.contract('1')");
     apply(&db, &drop.replace("username", "email"));
     db.run("CALL migrate.contract('2')");
-    let applied = fingerprint(&db);
-    db.run("CALL migrate.downgrade('-1')");
-    assert!(fingerprint(&db).len() > applied.len());
+    let failure = db.error("CALL migrate.downgrade('-1')");
+    assert!(failure.detail.contains("partitioned table"), "{failure}");
 }

@@ -19,9 +19,7 @@
 mod entry;
 mod filling;
 mod install;
-mod late;
 mod moves;
-mod names;
 mod program;
 mod rules;
 mod settings;
@@ -29,6 +27,5 @@ mod touch;
 mod version;
 
 pub use filling::filling;
-pub use install::{drop_trigger, finished, install, install_several};
-pub use late::late;
+pub use install::{drop_trigger, finished, install};
 pub use settings::register_settings;

@@ -105,7 +105,7 @@ fn tables_and_columns() {
         ),
         (
             r#"{"create_table": {"name": "t", "columns": [], "constraints": [{"name": "p", "type": "exclude"}]}}"#,
-            "a constraint of type \"exclude\" needs exclude",
+            "an exclusion constraint is not made with the table",
             "create_table.constraints[0].",
         ),
         (
@@ -211,7 +211,7 @@ fn indexes_and_constraints() {
         ),
         (
             r#"{"create_constraint": {"name": "c", "table": "t", "type": "exclude"}}"#,
-            "a constraint of type \"exclude\" needs exclude",
+            "a constraint of type \"exclude\" needs definition",
             "create_constraint.",
         ),
         (

@@ -57,8 +57,10 @@ impl Planner<'_> {
         named: Option<&str>,
     ) -> Result<()> {
         let (key, table) = self.table(key)?;
-        let bare = name_with_suffix(&format!("{}_{column}", table.name), "_pgm_not_null");
-        let check = ident(&bare);
+        let check = ident(&name_with_suffix(
+            &format!("{}_{column}", table.name),
+            "_pgm_not_null",
+        ));
         let name = ident(column);
         let set = match named {
             Some(constraint) => format!("ADD CONSTRAINT {} NOT NULL {name}", ident(constraint)),
@@ -77,9 +79,6 @@ impl Planner<'_> {
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {check}"
             )),
         );
-        if table.kind == "p" {
-            self.validate_parts(phase, &key, &bare)?;
-        }
         self.push(validate(
             phase,
             &key,
@@ -129,7 +128,7 @@ impl Planner<'_> {
 }
 
 /// A validated CHECK proves that the column holds no null.
-pub fn proven(table: &Table, column: &str) -> bool {
+fn proven(table: &Table, column: &str) -> bool {
     let wanted = format!("CHECK (({} IS NOT NULL))", ident(column));
     table
         .constraints

@@ -87,22 +87,14 @@ impl Step {
         self
     }
 
-    /// Another relation the step locks, before its statement runs.
+    /// Another table the step locks, with the mode's words.
     #[must_use]
-    pub fn also_locks(self, relation: &str, lock: Lock) -> Step {
-        self.also_locks_at(relation, lock, 0)
-    }
-
-    /// The same at a rank: those of higher rank are locked first. Tables have rank 0; a view must
-    /// be locked before what it reads, as its readers do.
-    #[must_use]
-    pub fn also_locks_at(mut self, relation: &str, lock: Lock, rank: i32) -> Step {
-        let more = json!({ "relation": relation, "lock": lock, "rank": rank });
+    pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
         if let Value::Object(args) = &mut self.args {
-            let list = args.entry("also_locks").or_insert_with(|| json!([]));
-            if let Value::Array(list) = list {
-                list.push(more);
-            }
+            args.insert(
+                "also_locks".into(),
+                json!({ "relation": relation, "lock": lock }),
+            );
         }
         self
     }

@@ -25,12 +25,10 @@ pub fn statement(text: &str, node: Node) -> Statement {
         line: 1,
         node,
         transactional: true,
-        action: Action::default(),
     }
 }
 
-/// The operations as JSON, without what is null, false or empty, and without the mark that a
-/// statement stands in a script.
+/// The operations as JSON, without what is null, false or empty.
 pub fn made(node: Node) -> Value {
     let found = operations(&statement("TEXT", node), false, false).unwrap();
     lean(serde_json::to_value(found).unwrap())
@@ -42,9 +40,7 @@ pub fn lean(value: Value) -> Value {
         Value::Object(map) => map
             .into_iter()
             .map(|(key, value)| (key, lean(value)))
-            .filter(|(key, value)| {
-                key != "online" && !matches!(value, Value::Null | Value::Bool(false))
-            })
+            .filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)))
             .filter(|(_, value)| value.as_array().is_none_or(|list| !list.is_empty()))
             .collect::<serde_json::Map<_, _>>()
             .into(),
@@ -73,6 +69,13 @@ fn as_written() -> Value {
 #[test]
 fn what_has_no_recipe_stays_as_written() {
     assert_eq!(made(Node::Other), as_written());
+    let mut only = relation("users");
+    only.only = true;
+    let rename = Node::RenameTable {
+        table: only,
+        to: "people".into(),
+    };
+    assert_eq!(made(rename), as_written());
     let mut vacuum = statement("VACUUM t", Node::Other);
     vacuum.transactional = false;
     let found = operations(&vacuum, false, false).unwrap();
