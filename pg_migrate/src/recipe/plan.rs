@@ -302,10 +302,15 @@ impl Planner<'_> {
     pub fn relation(&mut self, name: &str, kinds: &[&str]) -> Result<(String, Table)> {
         let (schema, bare) = self.facts.landing(name)?;
         let landing = quote::qualified(&schema, &bare);
-        if let Some(table) = self.tables.get(&landing) {
-            return Ok((landing, table.clone()));
-        }
-        let Some(table) = self.facts.table(name)? else {
+        let known = match self.tables.get(&landing) {
+            Some(table) => Some((landing, table.clone())),
+            None => self.facts.table(name)?.map(|found| {
+                let key = quote::qualified(&found.schema, &found.name);
+                let table = self.tables.entry(key.clone()).or_insert(found);
+                (key, table.clone())
+            }),
+        };
+        let Some((key, table)) = known else {
             let mut fault = Fault::new(
                 state::UNDEFINED_TABLE,
                 format!("table {name} does not exist"),
@@ -315,8 +320,6 @@ impl Planner<'_> {
             }
             return Err(fault);
         };
-        let key = quote::qualified(&table.schema, &table.name);
-        let table = self.tables.entry(key.clone()).or_insert(table).clone();
         let wrong = |what: &str| {
             Err(Fault::new(
                 state::WRONG_OBJECT_TYPE,
