@@ -56,7 +56,7 @@ pub fn condition(predicate: Option<&str>, derived: Option<&str>) -> String {
     match (predicate, derived) {
         (Some(given), Some(derived)) => format!("{} AND ({derived})", operand(given)),
         (Some(given), None) => operand(given),
-        (None, Some(derived)) => derived.to_owned(),
+        (None, Some(derived)) => format!("({derived})"),
         (None, None) => "true".to_owned(),
     }
 }
@@ -170,6 +170,8 @@ mod tests {
         let text = condition(Some("a > 1 -- only these"), Some("b"));
         assert_eq!(text, "(\na > 1 -- only these\n) AND (b)");
         assert_eq!(condition(None, None), "true");
+        // Others put AND before it.
+        assert_eq!(condition(None, Some("a OR b")), "(a OR b)");
         assert_eq!(
             set_list([("a", "1 --x"), ("\"B\"", "2")]),
             "a = (\n1 --x\n), \"B\" = (\n2\n)"

@@ -199,7 +199,7 @@ pub fn ask(job: &Job) -> Result<Gate> {
                 None
             }
             ("wal_rate", _) => wal_rate(&limit)?,
-            ("condition", _) => condition(job, &limit),
+            ("condition", _) => condition(job, &limit)?,
             (_, sql) => reason(sql, &limit)?,
         };
         if gate.held.is_some() {
@@ -238,7 +238,7 @@ fn is_on(limit: &str) -> Result<bool> {
 }
 
 /// The user's own condition, with the rights of the job's owner: anything but true holds.
-fn condition(job: &Job, text: &str) -> Option<String> {
+fn condition(job: &Job, text: &str) -> Result<Option<String>> {
     #[derive(Deserialize)]
     struct Answer {
         ok: bool,
@@ -249,9 +249,13 @@ fn condition(job: &Job, text: &str) -> Option<String> {
         })
     });
     match answer {
-        Ok(rows) if rows.iter().any(|row| row.ok) => None,
-        Ok(_) => Some(format!("the condition does not hold: {text}")),
-        Err(fault) => Some(format!("the condition cannot be read: {}", fault.message)),
+        Ok(rows) if rows.iter().any(|row| row.ok) => Ok(None),
+        Ok(_) => Ok(Some(format!("the condition does not hold: {text}"))),
+        Err(fault) if fault.is_interruption() => Err(fault),
+        Err(fault) => Ok(Some(format!(
+            "the condition cannot be read: {}",
+            fault.message
+        ))),
     }
 }
 

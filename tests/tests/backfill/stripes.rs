@@ -110,3 +110,21 @@ fn a_window_goes_on_where_it_was_left() {
     let failure = db.error("SELECT migrate.backfill('t', 'b = a', 'b IS NULL', stripes => 65)");
     assert!(failure.message.contains("stripes"), "{failure:?}");
 }
+
+/// Two columns without a "where": their conditions belong together within the window.
+#[test]
+fn several_columns_are_filled_window_by_window() {
+    let db = cluster().database();
+    full(&db);
+    db.run("ALTER TABLE t ADD c text");
+    let id =
+        db.one::<i64>("SELECT migrate.backfill('t', 'b = a, c = a', target_ms => 1, stripes => 1)");
+    db.run("SELECT migrate.backfill_batch()");
+    assert!(
+        unfilled(&db) > 20_000,
+        "a batch went beyond its blocks: {} left",
+        unfilled(&db)
+    );
+    db.run(&format!("CALL migrate.run_backfill({id})"));
+    assert_eq!(unfilled(&db), 0);
+}
