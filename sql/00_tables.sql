@@ -35,7 +35,7 @@ CREATE TABLE migrate.step (
     direction       text NOT NULL CHECK (direction IN ('up','down')),
     step            int NOT NULL,
     phase           text NOT NULL CHECK (phase IN ('expand','migrate','contract')),
-    kind            text NOT NULL CHECK (kind IN ('ddl','concurrent','validate','backfill','verify')),
+    kind            text NOT NULL CHECK (kind IN ('ddl','concurrent','validate','backfill','verify','partitions')),
     relation        text,              -- schema-qualified, quoted; the table it locks
     sql             text NOT NULL,
     undo            jsonb NOT NULL DEFAULT '[]',

@@ -32,6 +32,16 @@ pgrx::extension_sql_file!(
     requires = ["tables"]
 );
 pgrx::extension_sql_file!(
+    "../../sql/25_partitions.sql",
+    name = "partitions",
+    requires = ["tables"]
+);
+pgrx::extension_sql_file!(
+    "../../sql/25_attached.sql",
+    name = "attached",
+    requires = ["tables"]
+);
+pgrx::extension_sql_file!(
     "../../sql/50_views.sql",
     name = "views",
     requires = ["tables"]

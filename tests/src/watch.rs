@@ -85,6 +85,12 @@ impl LockWatcher {
     /// Watches `table` (as written in SQL) and the partitions it has now.
     #[track_caller]
     pub fn start(db: &Db, table: &str) -> Self {
+        Self::every(db, table, INTERVAL)
+    }
+
+    /// With another time between two looks, where many watch at once.
+    #[track_caller]
+    pub fn every(db: &Db, table: &str, interval: Duration) -> Self {
         let mut config = db.config();
         config.application_name("lock watcher");
         let client = crate::db::connect(&config);
@@ -103,6 +109,7 @@ impl LockWatcher {
             client,
             look,
             relations,
+            interval,
             held: HashMap::new(),
             before: None,
             locks: Locks::default(),
@@ -137,6 +144,7 @@ struct Watch {
     client: Client,
     look: Statement,
     relations: Vec<u32>,
+    interval: Duration,
     /// By session and mode: since when at the earliest, and its statement.
     held: HashMap<(i32, String), (f64, String)>,
     /// When the last look was, by the server's clock.
@@ -157,7 +165,7 @@ impl Watch {
                 None => self.clock(),
             };
             self.see(&rows, now);
-            std::thread::sleep(INTERVAL);
+            std::thread::sleep(self.interval);
         }
         let end = self.clock();
         self.see(&[], end);

@@ -317,8 +317,8 @@ fn what_is_not_a_table() {
     };
     let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE names ADD COLUMN x int;");
     says(&failure, "42809", &["names", "view"]);
-    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE far ADD COLUMN x int;");
-    says(&failure, "42809", &["far", "foreign table"]);
+    let failure = bench.refuses("-- migrate:revision 1\nALTER TABLE far ADD PRIMARY KEY (id);");
+    says(&failure, "0A000", &["not possible online", "as-written"]);
     let failure =
         bench.refuses_sql("SELECT migrate.backfill('names', '{\"id\": \"2\"}', 'id = 1')");
     says(&failure, "42809", &["names"]);
@@ -370,9 +370,10 @@ fn what_destroys_data_is_flagged() {
             "-- migrate:immediately\nALTER TABLE t DROP COLUMN a;",
             "for good",
         ),
-        ("TRUNCATE t;", "for good"),
+        ("-- migrate:as-written\nTRUNCATE t;", "for good"),
+        ("-- migrate:immediately\nTRUNCATE t;", "for good"),
         ("DELETE FROM t;", "for good"),
-        ("DROP VIEW v;", "for good"),
+        ("DROP VIEW v;", "drops the view"),
         ("UPDATE t SET a = a || 'x';", "locked"),
         ("DROP TABLE t;", "hides the table"),
     ] {

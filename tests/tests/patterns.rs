@@ -764,6 +764,7 @@ fn a_partitioned_table() {
     db.run("CALL migrate.contract('1')");
     apply(&db, &drop.replace("username", "email"));
     db.run("CALL migrate.contract('2')");
-    let failure = db.error("CALL migrate.downgrade('-1')");
-    assert!(failure.detail.contains("partitioned table"), "{failure}");
+    let applied = fingerprint(&db);
+    db.run("CALL migrate.downgrade('-1')");
+    assert!(fingerprint(&db).len() > applied.len());
 }

@@ -234,7 +234,7 @@ fn what_cannot_be_part_of_a_script_is_named() {
     let db = bench();
     for (script, message) in [
         (
-            "BEGIN;\nSELECT 1;\nCOMMIT;",
+            "BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;",
             "BEGIN cannot be part of a migration",
         ),
         (

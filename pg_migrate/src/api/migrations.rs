@@ -40,13 +40,19 @@ fn read(
     revision: Option<String>,
     down_revision: Option<Vec<String>>,
 ) -> Result<Document> {
-    document::parse_with(
+    let document = document::parse_with(
         text,
         &Defaults {
             revision,
             down_revision,
         },
-    )
+    )?;
+    if let Some(message) = document.no_version_schema() {
+        error::notice(Fault::new("00000", message).hint(
+            "Until contract the new application finds what is new under its name beside what is old.",
+        ));
+    }
+    Ok(document)
 }
 
 fn step_rows(revision: &str) -> Result<StepRows> {
@@ -163,10 +169,18 @@ type PlanRows = TableIterator<
         name!(rows, Option<i64>),
         name!(estimate, Option<String>),
         name!(warning, Option<String>),
+        name!(replaces, Option<String>),
     ),
 >;
 
 fn plan_rows(preview: Preview) -> Result<PlanRows> {
+    if !preview.passed_over.is_empty() {
+        error::notice(
+            Fault::new("00000", "settings of the script are passed over")
+                .detail(format!("{}.", preview.passed_over.join(", ")))
+                .hint("Steps have limits of their own: see migrate.lock_timeout and migrate.lock_deadline."),
+        );
+    }
     let mut rows = Vec::new();
     let last = preview.steps.last().map(|(number, _)| *number);
     for (number, step) in preview.steps {
@@ -182,19 +196,24 @@ fn plan_rows(preview: Preview) -> Result<PlanRows> {
             word(&step.phase),
             word(&step.kind),
             step.sql.clone(),
-            step.lock.map(|lock| lock.mode().to_owned()),
+            step.strongest().map(|lock| lock.mode().to_owned()),
             step.rewrites,
             step.scans,
             step.in_transaction(),
             size.as_ref().map(|size| size.rows),
             size.map(|size| size.estimate),
             (!warnings.is_empty()).then(|| warnings.join("; ")),
+            step.args
+                .get("replaces")
+                .and_then(serde_json::Value::as_str)
+                .map(str::to_owned),
         ));
     }
     Ok(TableIterator::new(rows))
 }
 
-/// What `apply` would do, as one row per step; changes nothing. Takes a document or a revision.
+/// What `apply` would do, as one row per step; changes nothing. `replaces`: the statement of the
+/// script that the step stands for, where it is not that itself. Takes a document or a revision.
 #[pg_extern(schema = "migrate")]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn plan(
@@ -213,6 +232,7 @@ fn plan(
         name!(rows, Option<i64>),
         name!(estimate, Option<String>),
         name!(warning, Option<String>),
+        name!(replaces, Option<String>),
     ),
 > {
     function(|| plan_rows(engine::preview(given(document)?)?))

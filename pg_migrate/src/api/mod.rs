@@ -5,7 +5,9 @@ mod backfill;
 mod drivers;
 mod history;
 mod migrations;
+mod objects;
 mod procedures;
+mod swap;
 mod sync;
 
 use crate::fault::Result;

@@ -31,6 +31,28 @@ fn install_sync_trigger(
     }))
 }
 
+/// Keeps several old columns of a table in sync with a new one: it by `up`, each of them by its
+/// expression in `downs`. `back`: the old ones come back after they were away. Returns the
+/// trigger's name.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.sync_columns_trigger("table" regclass, old_columns text[], new_column name,
+    up text, downs text[], back boolean DEFAULT false) RETURNS text
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn install_sync_triggers(
+    table: Oid,
+    old_columns: Vec<String>,
+    new_column: &CStr,
+    up: &str,
+    downs: Vec<String>,
+    back: bool,
+) -> String {
+    error::or_raise(subtransaction::attempt(|| {
+        let new = text(new_column);
+        sync::install_several(table.to_u32(), &old_columns, &new, up, &downs, back)
+    }))
+}
+
 /// Takes the trigger off again. Returns its name.
 #[pg_extern(sql = r#"
 CREATE FUNCTION migrate.drop_sync_trigger("table" regclass, old_column name, new_column name) RETURNS text

@@ -344,11 +344,14 @@ fn wait_at_most<T>(time: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
     value
 }
 
+/// A row that was to be locked has been moved to another partition meanwhile.
+const MOVED: &str = "40001";
+
 /// Another session is in the way.
 pub fn is_conflict(fault: &Fault) -> bool {
     matches!(
         fault.sqlstate.as_str(),
-        state::LOCK_NOT_AVAILABLE | state::DEADLOCK
+        state::LOCK_NOT_AVAILABLE | state::DEADLOCK | MOVED
     )
 }
 
@@ -381,7 +384,7 @@ mod tests {
                 "{state}"
             );
         }
-        for state in ["55P03", "40P01"] {
+        for state in ["55P03", "40P01", "40001"] {
             assert!(
                 is_conflict(&of(state)) && is_passing(&of(state)) && !is_about_a_row(&of(state))
             );

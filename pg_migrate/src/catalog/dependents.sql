@@ -12,6 +12,10 @@ SELECT DISTINCT what, relation FROM (
                  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class rc ON rc.oid = r.ev_class
                  JOIN pg_catalog.pg_namespace n ON n.oid = rc.relnamespace
                  WHERE r.oid = d.objid AND r.rulename = '_RETURN')
+                WHEN d.classid = 'pg_catalog.pg_constraint'::regclass THEN (
+                 SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(kc.relname)
+                 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class kc ON kc.oid = k.conrelid
+                 JOIN pg_catalog.pg_namespace n ON n.oid = kc.relnamespace WHERE k.oid = d.objid)
            END AS relation
     FROM pg_catalog.pg_depend d
     WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = $1::oid

@@ -1,16 +1,25 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{mirror, relation};
+use super::{attached, bounds, earlier, mirror, relation, remake, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::pg::analyze;
+use crate::ledger;
 use crate::pg::parser::before_collation;
+use crate::pg::parser::{self, Statement};
 use crate::pg::spi::{self, Arg};
-use crate::recipe::facts::{Column, Dependent, Facts, Table};
+use crate::pg::{analyze, subtransaction};
+use crate::recipe::estimate::Size;
+use crate::recipe::facts::{
+    Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
+    Table,
+};
+use crate::recipe::touch_trigger;
+use crate::recipe::written::Earlier;
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
 const DEPENDENTS: &str = include_str!("dependents.sql");
+const PARTITIONS: &str = include_str!("partitions.sql");
 
 /// The database as it is now.
 pub struct Live;
@@ -34,6 +43,44 @@ impl Facts for Live {
         }
         table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid)?;
         Ok(Some(table))
+    }
+
+    fn partitions(&self, table: &str) -> Result<Vec<Partition>> {
+        let oid = relation::must_resolve(table)?;
+        let mut found: Vec<Partition> = spi::select(PARTITIONS, &[Arg::Oid(oid)])?;
+        for partition in &mut found {
+            for index in &mut partition.indexes {
+                index.definition = mirror::after_table(
+                    &index.definition,
+                    &index.name,
+                    &partition.schema,
+                    &partition.name,
+                )?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>> {
+        bounds::condition(table, siblings, name, bounds)
+    }
+
+    fn condition_of(&self, partition: &str) -> Result<Option<String>> {
+        bounds::of_partition(partition)
+    }
+
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>> {
+        bounds::columns(table, condition)
+    }
+
+    fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape> {
+        mirror::shape(table, columns, definition)
     }
 
     fn similar_table(&self, name: &str) -> Result<Option<String>> {
@@ -120,7 +167,7 @@ impl Facts for Live {
         from: &str,
         to: &str,
     ) -> Result<String> {
-        mirror::index(table, columns, definition, from, to)
+        mirror::index(table, columns, definition, &mirror::renamed(from, to))
     }
 
     fn constraint_with_column_renamed(
@@ -131,12 +178,149 @@ impl Facts for Live {
         from: &str,
         to: &str,
     ) -> Result<String> {
-        mirror::constraint(table, columns, definition, from, to)
+        mirror::constraint(table, columns, definition, &mirror::renamed(from, to))
+    }
+
+    fn attached(&self, table: &str, columns: &[String]) -> Result<Vec<Attached>> {
+        attached::attached(table, columns)
+    }
+
+    fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>> {
+        attached::foreign_keys(table)
+    }
+
+    fn index_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String> {
+        mirror::index(table, columns, definition, moves)
+    }
+
+    fn constraint_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String> {
+        mirror::constraint(table, columns, definition, moves)
+    }
+
+    fn statistics_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String> {
+        mirror::statistics(table, columns, definition, moves)
+    }
+
+    fn effect(
+        &self,
+        table: &str,
+        columns: &[Column],
+        indexes: &[String],
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Effect> {
+        mirror::effect(table, columns, indexes, column, data_type, using)
+    }
+
+    fn comparable(&self, from: &[String], to: &[String]) -> Result<()> {
+        mirror::comparable(from, to)
+    }
+
+    fn cannot_be_remade(
+        &self,
+        table: &Table,
+        changes: &[(String, String)],
+        attached: &[&Attached],
+    ) -> Result<Vec<String>> {
+        let key = spi::qualified(&table.schema, &table.name);
+        remake::cannot_be_remade(&key, &table.schema, &table.name, changes, attached)
+    }
+
+    fn time_zone(&self) -> Result<String> {
+        let row: Option<Text> = spi::first(
+            "SELECT pg_catalog.current_setting('TimeZone') AS value",
+            &[],
+        )?;
+        Ok(row.and_then(|row| row.value).unwrap_or_default())
+    }
+
+    fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>> {
+        let parts = relation::name_parts(table)?;
+        let [schema, bare] = parts.as_slice() else {
+            return Ok(None);
+        };
+        let found = ledger::aside_of(schema, bare, Some(column))?;
+        Ok(found
+            .filter(|aside| aside.revision == revision)
+            .map(|aside| aside.aside_name))
     }
 
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool> {
         let table = (!table.is_empty()).then_some(table);
         Ok(analyze::expression(table, expression, target)?.volatile)
+    }
+
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool> {
+        if !fresh {
+            let oid = relation::must_resolve(table)?;
+            let mut known = true;
+            for column in columns {
+                known = known && relation::has_column(oid, &column.name)?;
+            }
+            if known {
+                return self.expression(table, expression, target);
+            }
+        }
+        mirror::expression(table, columns, fresh, expression, target)
+    }
+
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>> {
+        spi::select(
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS \"table\", \
+                    f.conname::text AS name \
+             FROM pg_catalog.pg_constraint k \
+             JOIN pg_catalog.pg_constraint f ON f.conindid = k.conindid AND f.contype = 'f' \
+             JOIN pg_catalog.pg_class c ON c.oid = f.conrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE k.conrelid = $1::oid AND k.conname = $2 AND f.conparentid = 0 ORDER BY 1, 2",
+            &[
+                Arg::Oid(relation::must_resolve(table)?),
+                Arg::Text(constraint),
+            ],
+        )
+    }
+
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>> {
+        Ok(analyze::expression(Some(table), expression, None)?.columns)
+    }
+
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool> {
+        let relation = relation::must_resolve(table)?;
+        let found: Option<Text> = spi::first(
+            "SELECT t.tgname::text AS value FROM pg_catalog.pg_trigger t \
+             JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE t.tgrelid = $1::oid AND n.nspname = 'migrate' AND p.proname = 'touch_column' \
+               AND t.tgname = $2::pg_catalog.name",
+            &[Arg::Oid(relation), Arg::Text(&touch_trigger(column))],
+        )?;
+        Ok(found.is_some())
     }
 
     fn canonical_type(&self, data_type: &str) -> Result<String> {
@@ -158,5 +342,65 @@ impl Facts for Live {
 
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool> {
         relation::exists(schema, name)
+    }
+
+    fn statements(&self, sql: &str) -> Result<Vec<Statement>> {
+        parser::split(sql, 1)
+    }
+
+    fn size(&self, relation: &str) -> Result<Option<Size>> {
+        relation::size(relation)
+    }
+
+    fn tables_of_type(&self, data_type: &str) -> Result<Vec<String>> {
+        types::tables_of(data_type)
+    }
+
+    fn touched_rows(&self, sql: &str) -> Result<Option<f64>> {
+        let explained = subtransaction::rehearse(|| {
+            spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))
+        });
+        match explained {
+            Ok(plan) => Ok(plan.and_then(|plan| {
+                plan.pointer("/0/Plan/Plans/0/Plan Rows")
+                    .and_then(serde_json::Value::as_f64)
+            })),
+            Err(fault) if fault.is_interruption() => Err(fault),
+            // It names what earlier statements will make, or is wrong: running it will tell.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)> {
+        match mirror::writes_anew(table, change) {
+            Err(fault) if fault.is_interruption() => Err(fault),
+            // Not to be tried here: the careful answer.
+            Err(_) => Ok((true, true)),
+            found => found,
+        }
+    }
+
+    fn default_partition(&self, table: &str) -> Result<Option<String>> {
+        let row: Option<Text> = spi::first(
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS value \
+             FROM pg_catalog.pg_partitioned_table p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.partdefid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE p.partrelid = $1::oid",
+            &[Arg::Oid(relation::resolve(table)?.unwrap_or(0))],
+        )?;
+        Ok(row.and_then(|row| row.value))
+    }
+
+    fn is_already(&self, table: &str, change: &str, name: Option<&str>) -> Result<bool> {
+        relation::is_already(relation::resolve(table)?.unwrap_or(0), change, name)
+    }
+
+    fn object_exists(&self, kind: &str, name: &str) -> Result<bool> {
+        relation::object_exists(kind, name)
+    }
+
+    fn earlier(&self, what: &Earlier) -> Result<Option<String>> {
+        earlier::earlier(what)
     }
 }

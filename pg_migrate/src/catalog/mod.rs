@@ -2,14 +2,22 @@
 //! rights of the current user; changes nothing (the mirror of a table lives and dies in a
 //! subtransaction).
 
+mod attached;
+mod bounds;
+mod earlier;
 mod facts;
 mod locks;
 mod mirror;
+mod object;
 mod relation;
+mod remake;
+mod types;
 
 pub use facts::Live;
 pub use locks::{Blocker, blockers};
+pub use object::{view, views_above};
 pub use relation::{
-    IndexState, exists, extension_owner, has_extension, index_state, may_lock, on_standby, resolve,
-    size, sleeping_triggers, unvalidated,
+    Attachment, IndexState, attachment, exists, extension_owner, has_extension, has_part,
+    index_state, is_mine, is_table, may_lock, on_standby, resolve, size, sleeping_triggers,
+    unvalidated,
 };

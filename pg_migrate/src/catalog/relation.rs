@@ -3,6 +3,7 @@
 use crate::fault::{Fault, Result, state};
 use crate::pg::spi::{self, Arg};
 use crate::pg::subtransaction;
+use crate::recipe::estimate::Size;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -80,6 +81,31 @@ pub fn exists(schema: &str, name: &str) -> Result<bool> {
     )
 }
 
+/// Whether an object of that kind is there; `name` is SQL text. Of kinds that know no IF NOT
+/// EXISTS the answer is no.
+pub fn object_exists(kind: &str, name: &str) -> Result<bool> {
+    let condition = match kind {
+        "table" | "view" | "materialized_view" | "sequence" | "foreign_table" => {
+            "pg_catalog.to_regclass($1) IS NOT NULL"
+        }
+        "schema" => "pg_catalog.to_regnamespace($1) IS NOT NULL",
+        "extension" => {
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_extension \
+             WHERE extname = (pg_catalog.parse_ident($1))[1])"
+        }
+        "statistics" => {
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_statistic_ext s \
+             JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace \
+             CROSS JOIN pg_catalog.parse_ident($1) p(names) \
+             WHERE s.stxname = names[pg_catalog.cardinality(names)] \
+               AND CASE WHEN pg_catalog.cardinality(names) = 2 THEN n.nspname = names[1] \
+                        ELSE pg_catalog.pg_statistics_obj_is_visible(s.oid) END)"
+        }
+        _ => return Ok(false),
+    };
+    flag(&format!("SELECT {condition} AS value"), &[Arg::Text(name)])
+}
+
 /// Whether the table has no visible row. Reads at most the pages before the first one; `false`
 /// where the current user may not read it.
 pub fn is_empty(relation: u32) -> Result<bool> {
@@ -107,12 +133,54 @@ pub fn is_empty(relation: u32) -> Result<bool> {
     }
 }
 
-/// Whether `LOCK TABLE` in a strong mode is allowed to the current user.
+/// Whether it is a table, partitioned or not.
+pub fn is_table(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT relkind IN ('r', 'p') AS value FROM pg_catalog.pg_class WHERE oid = $1::oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
+/// Whether the current user has the rights of its owner.
+pub fn is_mine(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT pg_catalog.pg_has_role(relowner, 'USAGE') AS value FROM pg_catalog.pg_class WHERE oid = $1::oid",
+        &[Arg::Oid(relation)],
+    )
+}
+
+/// Whether the table is as this subcommand of ALTER TABLE would make it.
+pub fn is_already(relation: u32, change: &str, name: Option<&str>) -> Result<bool> {
+    let condition = match change {
+        "SET LOGGED" => "c.relpersistence = 'p'",
+        "SET UNLOGGED" => "c.relpersistence = 'u'",
+        "SET ACCESS METHOD" => {
+            "c.relam = (SELECT m.oid FROM pg_catalog.pg_am m WHERE m.amname = $2)"
+        }
+        "SET TABLESPACE" => {
+            "(SELECT s.oid FROM pg_catalog.pg_tablespace s WHERE s.spcname = $2) = \
+             CASE WHEN c.reltablespace <> 0 THEN c.reltablespace ELSE ( \
+                 SELECT d.dattablespace FROM pg_catalog.pg_database d \
+                 WHERE d.datname = pg_catalog.current_database()) END"
+        }
+        _ => return Ok(false),
+    };
+    flag(
+        &format!(
+            "SELECT coalesce({condition}, false) AS value FROM pg_catalog.pg_class c \
+             WHERE c.oid = $1::oid AND $2 IS NOT NULL"
+        ),
+        &[Arg::Oid(relation), Arg::Text(name.unwrap_or_default())],
+    )
+}
+
+/// Whether `LOCK TABLE` in a strong mode is possible, and allowed to the current user.
 pub fn may_lock(relation: u32) -> Result<bool> {
     flag(
         "SELECT pg_catalog.has_table_privilege($1::oid, 'UPDATE') \
              OR pg_catalog.has_table_privilege($1::oid, 'DELETE') \
-             OR pg_catalog.has_table_privilege($1::oid, 'TRUNCATE') AS value",
+             OR pg_catalog.has_table_privilege($1::oid, 'TRUNCATE') AS value \
+         FROM pg_catalog.pg_class WHERE oid = $1::oid AND relkind IN ('r', 'p')",
         &[Arg::Oid(relation)],
     )
 }
@@ -142,28 +210,59 @@ pub fn index_state(name: &str) -> Result<IndexState> {
     )
 }
 
+/// How a table hangs on a partitioned one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attachment {
+    None,
+    /// The first half of DETACH CONCURRENTLY is done.
+    Leaving,
+    Whole,
+}
+
+pub fn attachment(table: &str, parent: &str) -> Result<Attachment> {
+    #[derive(Deserialize)]
+    struct Row {
+        leaving: bool,
+    }
+    let row: Option<Row> = spi::first(
+        "SELECT h.inhdetachpending AS leaving FROM pg_catalog.pg_inherits h \
+         JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid \
+         WHERE h.inhrelid = pg_catalog.to_regclass($1) AND h.inhparent = pg_catalog.to_regclass($2) \
+           AND c.relispartition",
+        &[Arg::Text(table), Arg::Text(parent)],
+    )?;
+    Ok(match row {
+        None => Attachment::None,
+        Some(row) if row.leaving => Attachment::Leaving,
+        Some(_) => Attachment::Whole,
+    })
+}
+
+/// Whether an index of the table is attached to that index of its parent.
+pub fn has_part(table: &str, index: &str) -> Result<bool> {
+    flag(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_index i ON i.indexrelid = h.inhrelid \
+         WHERE h.inhparent = pg_catalog.to_regclass($2) AND i.indrelid = pg_catalog.to_regclass($1)) AS value",
+        &[Arg::Text(table), Arg::Text(index)],
+    )
+}
+
 /// Whether the server is a read-only standby.
 pub fn on_standby() -> Result<bool> {
     flag("SELECT pg_catalog.pg_is_in_recovery() AS value", &[])
 }
 
-/// The table's estimated rows, and bytes without indexes.
-#[derive(Debug, Deserialize)]
-pub struct TableSize {
-    pub rows: f64,
-    pub bytes: f64,
-}
-
 /// How big a table is, partitions included; `None`: there is none of that name.
-pub fn size(name: &str) -> Result<Option<TableSize>> {
+pub fn size(name: &str) -> Result<Option<Size>> {
     let Some(oid) = resolve(name)? else {
         return Ok(None);
     };
     spi::first(
         "SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 AS rows, \
                 coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0)::float8 AS bytes \
-         FROM pg_catalog.pg_partition_tree($1::oid) t JOIN pg_catalog.pg_class c ON c.oid = t.relid \
-         WHERE t.isleaf",
+         FROM pg_catalog.pg_class c \
+         WHERE c.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree($1::oid) t WHERE t.isleaf) \
+            OR (c.oid = $1::oid AND c.relkind <> 'p')",
         &[Arg::Oid(oid)],
     )
 }
@@ -179,12 +278,16 @@ fn names(sql: &str, relation: u32) -> Result<Vec<String>> {
 }
 
 /// Constraints of the table that hold for new rows only. What is NOT ENFORCED (from 18 on) is
-/// never validated.
+/// never validated; nor, before 18, are the parts that a foreign key to a partitioned table has for
+/// each of its partitions.
 pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
     names(
         "SELECT conname::text AS name FROM pg_catalog.pg_constraint k \
          WHERE conrelid = $1::oid AND NOT convalidated \
-           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) ORDER BY 1",
+           AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) \
+           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint p \
+                           WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid AND p.convalidated) \
+         ORDER BY 1",
         relation,
     )
 }

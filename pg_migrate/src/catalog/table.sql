@@ -7,6 +7,10 @@ SELECT c.oid::int8 AS oid,
        (n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast', 'migrate')) AS system,
        pg_catalog.obj_description(c.oid, 'pg_class') AS comment,
        c.relpersistence = 't' AS temporary,
+       c.relreplident AS replica_identity,
+       c.relpersistence = 'u' AS unlogged,
+       pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,
+       c.relispopulated AS populated,
        (c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid)) AS inherited,
        (SELECT pg_catalog.quote_ident(pn.nspname) || '.' || pg_catalog.quote_ident(pc.relname)
         FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pc ON pc.oid = h.inhparent
@@ -71,7 +75,15 @@ SELECT c.oid::int8 AS oid,
                       'constraint', k.conname,
                       'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
                       'clustered', i.indisclustered,
-                      'replica_identity', i.indisreplident
+                      'replica_identity', i.indisreplident,
+                      'part_of', (SELECT pg_catalog.quote_ident(pin.nspname) || '.' || pg_catalog.quote_ident(pic.relname)
+                                  FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class pic ON pic.oid = h.inhparent
+                                  JOIN pg_catalog.pg_namespace pin ON pin.oid = pic.relnamespace
+                                  WHERE h.inhrelid = i.indexrelid),
+                      'tablespace', (SELECT pg_catalog.quote_ident(ts.spcname) FROM pg_catalog.pg_tablespace ts WHERE ts.oid = ic.reltablespace),
+                      'targets', coalesce((
+                          SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', ia.attnum, 'target', ia.attstattarget) ORDER BY ia.attnum)
+                          FROM pg_catalog.pg_attribute ia WHERE ia.attrelid = i.indexrelid AND ia.attstattarget >= 0), '[]'::jsonb)
                   ) ORDER BY ic.relname)
            FROM pg_catalog.pg_index i
            JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
@@ -89,13 +101,16 @@ SELECT c.oid::int8 AS oid,
                       'validated', k.convalidated,
                       'deferrable', k.condeferrable,
                       'deferred', k.condeferred,
+                      'inherited', k.coninhcount > 0,
                       'references', (SELECT pg_catalog.quote_ident(rn.nspname) || '.' || pg_catalog.quote_ident(rc.relname)
                                      FROM pg_catalog.pg_class rc JOIN pg_catalog.pg_namespace rn ON rn.oid = rc.relnamespace
                                      WHERE rc.oid = nullif(k.confrelid, 0)),
                       'comment', pg_catalog.obj_description(k.oid, 'pg_constraint')
                   ) ORDER BY k.conname)
            FROM pg_catalog.pg_constraint k
-           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')), '[]'::jsonb) AS constraints
+           WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+             -- Not what a foreign key to a partitioned table has for each of its partitions.
+             AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint kp WHERE kp.oid = k.conparentid AND kp.conrelid = k.conrelid)), '[]'::jsonb) AS constraints
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = $1::oid

@@ -2,7 +2,7 @@
 
 use super::model::Operation;
 use super::text::canonical;
-use super::{Body, Envelope, fields, pgroll, validate};
+use super::{Body, Envelope, fields, names, pgroll, validate};
 use crate::fault::{Fault, Result, state};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -22,6 +22,9 @@ struct Fields {
     branch_labels: Vec<String>,
     #[serde(default)]
     message: Option<String>,
+    /// pgroll: the schema with views of this version of the tables.
+    #[serde(default)]
+    version_schema: Option<String>,
     operations: Vec<Operation>,
     #[serde(default)]
     down_operations: Option<Vec<Operation>>,
@@ -31,11 +34,14 @@ struct Fields {
 pub(super) fn parse(text: &str) -> Result<(Envelope, Body, String)> {
     let mut value = strict(text)?;
     let canonical = canonical(&value);
-    pgroll::adapt(&mut value)?;
+    pgroll::adapt(&mut value);
     let fields: Fields = fields::read(&value, "")?;
     validate::operations("operations", &fields.operations)?;
     if let Some(down) = &fields.down_operations {
         validate::operations("down_operations", down)?;
+    }
+    if let Some(schema) = &fields.version_schema {
+        names::bare(schema).map_err(|fault| fault.detail("At version_schema."))?;
     }
     let envelope = Envelope {
         revision: fields.revision,
@@ -43,6 +49,7 @@ pub(super) fn parse(text: &str) -> Result<(Envelope, Body, String)> {
         depends_on: fields.depends_on,
         branch_labels: fields.branch_labels,
         message: fields.message,
+        version_schema: fields.version_schema,
     };
     let body = Body::Operations {
         up: fields.operations,

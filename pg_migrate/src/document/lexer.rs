@@ -76,9 +76,15 @@ impl Lexer<'_> {
         }
     }
 
-    fn unclosed(what: &str, line: usize) -> Fault {
+    /// Line and column of the next byte, from 1.
+    fn place(&self) -> (usize, usize) {
+        let column = self.text.get(self.line_start..self.at).unwrap_or_default();
+        (self.line, column.chars().count() + 1)
+    }
+
+    fn unclosed(what: &str, (line, column): (usize, usize)) -> Fault {
         Fault::new(state::SYNTAX, format!("{what} is not closed"))
-            .detail(format!("It begins on line {line}."))
+            .detail(format!("It begins on line {line}, column {column}."))
     }
 
     fn run(&mut self) -> Result<()> {
@@ -160,7 +166,7 @@ impl Lexer<'_> {
     }
 
     fn block_comment(&mut self) -> Result<()> {
-        let line = self.line;
+        let begun = self.place();
         let mut depth = 0;
         while self.at < self.bytes.len() {
             match (self.peek(0), self.peek(1)) {
@@ -178,12 +184,12 @@ impl Lexer<'_> {
                 _ => self.step(),
             }
         }
-        Err(Self::unclosed("a comment", line))
+        Err(Self::unclosed("a comment", begun))
     }
 
     /// From the opening quote to behind the closing one.
     fn quoted(&mut self, quote: u8, backslash: bool, what: &str) -> Result<()> {
-        let line = self.line;
+        let begun = self.place();
         self.step();
         while self.at < self.bytes.len() {
             let byte = self.peek(0);
@@ -200,7 +206,7 @@ impl Lexer<'_> {
                 self.step();
             }
         }
-        Err(Self::unclosed(what, line))
+        Err(Self::unclosed(what, begun))
     }
 
     /// Goes behind the next quote if only blanks with a newline among them are before it.
@@ -218,7 +224,7 @@ impl Lexer<'_> {
     }
 
     fn dollar(&mut self) -> Result<()> {
-        let line = self.line;
+        let begun = self.place();
         let rest = &self.text[self.at + 1..];
         let tag = rest
             .find(|c: char| !(c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii()))
@@ -236,7 +242,7 @@ impl Lexer<'_> {
             }
             None => Err(Self::unclosed(
                 &format!("the dollar quote {delimiter}"),
-                line,
+                begun,
             )),
         }
     }

@@ -25,12 +25,24 @@ pub struct Document {
     pub depends_on: Vec<String>,
     pub branch_labels: Vec<String>,
     pub message: Option<String>,
+    /// The schema that views of this version of the tables are expected in. None is made.
+    pub version_schema: Option<String>,
     pub body: Body,
     /// The text as it is stored.
     pub text: String,
     /// `v1:` and a SHA-256: of the text for a script; of the value for JSON, so that blanks and the
     /// order of keys do not count. What comes from `Defaults` has no part in it.
     pub checksum: String,
+}
+
+impl Document {
+    /// What a reader of a document that names a `version_schema` must know.
+    pub fn no_version_schema(&self) -> Option<String> {
+        let schema = self.version_schema.as_ref()?;
+        Some(format!(
+            "no schema \"{schema}\" with views of this version is made: old and new are side by side in the tables"
+        ))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +104,7 @@ struct Envelope {
     depends_on: Vec<String>,
     branch_labels: Vec<String>,
     message: Option<String>,
+    version_schema: Option<String>,
 }
 
 /// Reads a document: JSON if it begins with `{`, else an SQL script. Errors name the field or the
@@ -169,6 +182,7 @@ pub fn parse_with(text: &str, defaults: &Defaults) -> Result<Document> {
         message: envelope
             .message
             .filter(|message| !message.trim().is_empty()),
+        version_schema: envelope.version_schema,
         checksum: text::checksum(&hashed),
         body,
         text,

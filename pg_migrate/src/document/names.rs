@@ -114,11 +114,6 @@ pub fn sql(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A bare name as SQL text, always in quotes.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// Where the double quote is that ends a quoted identifier.
 fn closing(quoted: &str) -> Option<usize> {
     let mut from = 0;

@@ -1,11 +1,15 @@
 //! Whether the fields of an operation go together, as far as the document alone can tell.
 
 mod constraint;
+mod object;
+mod partition;
 
-use super::model::{AlterColumn, Backfill, Column, CreateIndex, CreateTable, Operation};
+use super::model::{
+    AlterColumn, Backfill, Column, CreateIndex, CreateTable, Operation, SetReplicaIdentity, Values,
+};
 use super::names;
 use super::text::did_you_mean;
-use crate::fault::{Fault, Result, state};
+use crate::fault::{Fault, Result};
 use constraint::{
     Parts, column_check, constraint, create_constraint, deferral, foreign_key, references,
 };
@@ -133,8 +137,24 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
         Operation::CreateConstraint(op) => create_constraint(place, op),
         Operation::DropConstraint(op) => {
             place.sql_name("table", &op.table)?;
-            place.name("name", &op.name)
+            place.name("name", &op.name)?;
+            place.text("up", op.up.as_deref())?;
+            place.text("down", op.down.as_deref())
         }
+        Operation::DropMulticolumnConstraint(op) => {
+            place.sql_name("table", &op.table)?;
+            place.name("name", &op.name)?;
+            values(place, "up", &op.up, &[])?;
+            values(place, "down", &op.down, &[])
+        }
+        Operation::RenameConstraint(op) => {
+            place.sql_name("table", &op.table)?;
+            place.name("from", &op.from)?;
+            place.name("to", &op.to)?;
+            place.renamed("constraint", &op.from, &op.to)
+        }
+        Operation::SetReplicaIdentity(op) => replica_identity(place, op),
+        Operation::Statement(op) => operations(&place.0, &op.operations),
         Operation::Sql(op) => {
             place.text("up", Some(&op.up))?;
             place.text("down", op.down.as_deref())
@@ -153,6 +173,10 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.sql_name("table", &op.table)?;
             place.name("column", &op.column)
         }
+        Operation::AttachPartition(op) | Operation::CreatePartition(op) => {
+            partition::attach(place, op)
+        }
+        Operation::DetachPartition(op) => partition::detach(place, op),
         Operation::Restore(op) => {
             place.sql_name("table", &op.table)?;
             if let Some(column) = &op.column {
@@ -161,6 +185,7 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.text("fill", op.fill.as_deref())?;
             operations(&place.field("operations").0, &op.operations)
         }
+        other => object::object(place, other),
     }
 }
 
@@ -182,11 +207,6 @@ fn create_table(place: &Place, op: &CreateTable) -> Result<()> {
         if !constraints.insert(each.name.as_str()) {
             return Err(place.wrong(format!("constraint \"{}\" is there twice", each.name)));
         }
-        if each.kind == "exclude" {
-            return Err(Fault::new(state::FEATURE_NOT_SUPPORTED, "an exclusion constraint is not made with the table")
-                .detail(format!("At {}.", place.0))
-                .hint("Add it behind the table: {\"create_constraint\": {\"type\": \"exclude\", \"definition\": \"EXCLUDE USING gist (…)\", …}}."));
-        }
         constraint(&place, &Parts::of_table(each))?;
         if each.kind == "primary_key" && std::mem::replace(&mut primary, true) {
             return Err(place.wrong("the table has a primary key already"));
@@ -196,16 +216,57 @@ fn create_table(place: &Place, op: &CreateTable) -> Result<()> {
             .iter()
             .map(|column| column.name.as_str())
             .collect();
-        for (number, name) in each.columns.iter().enumerate() {
+        let included = each.index_parameters.iter().flat_map(|of| {
+            let place = place.field("index_parameters");
+            let all = of.include_columns.iter().enumerate();
+            all.map(move |(number, name)| (place.item("include_columns", number), name))
+        });
+        let keys = each.columns.iter().enumerate();
+        let keys = keys.map(|(number, name)| (place.item("columns", number), name));
+        for (place, name) in keys.chain(included) {
             if !names.contains(&name.as_str()) {
                 return Err(place
-                    .item("columns", number)
                     .wrong(format!("the table has no column \"{name}\""))
                     .hint(did_you_mean(name, &names)));
             }
         }
     }
     Ok(())
+}
+
+/// A value for each column. `columns`: those it may be for; none: not known here.
+fn values(place: &Place, field: &str, values: &Values, columns: &[String]) -> Result<()> {
+    let place = place.field(field);
+    for (column, value) in values {
+        place.name(column, column)?;
+        place.text(column, Some(value))?;
+        if !columns.is_empty() && !columns.contains(column) {
+            let known: Vec<&str> = columns.iter().map(String::as_str).collect();
+            return Err(place
+                .field(column)
+                .wrong(format!(
+                    "\"{column}\" is not among the constraint's columns"
+                ))
+                .hint(did_you_mean(column, &known)));
+        }
+    }
+    Ok(())
+}
+
+fn replica_identity(place: &Place, op: &SetReplicaIdentity) -> Result<()> {
+    place.sql_name("table", &op.table)?;
+    let place = place.field("identity");
+    let kind = op.identity.kind.as_str();
+    place.word("type", Some(kind), &["nothing", "default", "full", "index"])?;
+    let index = op.identity.index.as_deref().filter(|name| !name.is_empty());
+    match (kind.eq_ignore_ascii_case("index"), index) {
+        (true, Some(index)) => place.name("index", index),
+        (true, None) => Err(place.field("index").wrong("the index is missing")),
+        (false, None) => Ok(()),
+        (false, Some(_)) => Err(place
+            .field("index")
+            .wrong(format!("replica identity {kind} takes no index"))),
+    }
 }
 
 fn column(place: &Place, column: &Column) -> Result<()> {

@@ -24,20 +24,6 @@ fn known(table: &str) -> Result<Table> {
     })
 }
 
-fn next_number() -> Result<i64> {
-    #[derive(Deserialize)]
-    struct Next {
-        value: i64,
-    }
-    let rows: Vec<Next> = ledger::owned(|| {
-        spi::select(
-            "SELECT coalesce(max(aside), 0) + 1 AS value FROM migrate.aside",
-            &[],
-        )
-    })?;
-    Ok(rows.first().map_or(1, |row| row.value))
-}
-
 /// Whether there is something to keep. What a migration made and nobody has filled is dropped when
 /// the migration is taken back; what the user drops is kept even when it is empty, so that it can
 /// be restored with everything that belongs to it.
@@ -64,7 +50,8 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
         spi::run(&format!("DROP TABLE {key}"), &[])?;
         return Ok(());
     }
-    let hidden = name_with_suffix(&table.name, &format!("_{}", next_number()?));
+    let suffix = format!("_{}", ledger::next_aside_number()?);
+    let hidden = name_with_suffix(&table.name, &suffix);
     for constraint in table.constraints.iter().filter(|c| c.kind == "f") {
         // A foreign key from a table nobody sees would still stop deletes elsewhere.
         spi::run(
@@ -74,6 +61,13 @@ pub fn set_aside_table(name: &str, revision: &str) -> Result<()> {
             ),
             &[],
         )?;
+    }
+    // They move with it, and must not meet those of a table set aside before.
+    for companion in companions(table.oid)? {
+        let hidden = format!("{}{suffix}", companion.name);
+        if hidden.len() <= LONGEST {
+            companion.rename(&table.schema, &hidden)?;
+        }
     }
     spi::run(&format!("ALTER TABLE {key} SET SCHEMA {SCHEMA}"), &[])?;
     spi::run(
@@ -120,7 +114,55 @@ pub fn restore_table(name: &str) -> Result<()> {
         ),
         &[],
     )?;
+    let suffix = aside
+        .aside_name
+        .rsplit_once('_')
+        .map(|(_, number)| format!("_{number}"));
+    for companion in companions(aside.relation)? {
+        let name = suffix
+            .as_deref()
+            .and_then(|suffix| companion.name.strip_suffix(suffix));
+        if let Some(name) = name {
+            companion.rename(&schema, name)?;
+        }
+    }
     ledger::forget_aside(aside.aside, false)
+}
+
+/// Bytes of a name at most.
+const LONGEST: usize = 63;
+
+/// An index or an owned sequence of a table.
+#[derive(Deserialize)]
+struct Companion {
+    name: String,
+    kind: String,
+}
+
+impl Companion {
+    /// The constraint of an index is renamed with it.
+    fn rename(&self, schema: &str, to: &str) -> Result<()> {
+        let kind = if self.kind == "S" {
+            "SEQUENCE"
+        } else {
+            "INDEX"
+        };
+        let name = qualified(schema, &self.name);
+        spi::run(&format!("ALTER {kind} {name} RENAME TO {}", ident(to)), &[]).map(drop)
+    }
+}
+
+fn companions(relation: u32) -> Result<Vec<Companion>> {
+    spi::select(
+        "SELECT c.relname::text AS name, c.relkind::text AS kind FROM pg_catalog.pg_class c \
+         WHERE c.oid IN (SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = $1::oid \
+                         UNION ALL \
+                         SELECT d.objid FROM pg_catalog.pg_depend d \
+                         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
+                           AND d.refobjid = $1::oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')) \
+           AND c.relkind IN ('i', 'I', 'S') ORDER BY 1",
+        &[Arg::Oid(relation)],
+    )
 }
 
 fn nothing_aside(what: &str) -> Fault {
@@ -148,7 +190,8 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
         )?;
         return Ok(());
     }
-    let hidden = name_with_suffix(&format!("{PREFIX}{}_{column}", next_number()?), "");
+    let mark = format!("{PREFIX}{}_", ledger::next_aside_number()?);
+    let hidden = name_with_suffix(&format!("{mark}{column}"), "");
     let (old, new) = (ident(column), ident(&hidden));
     let mut sql = vec![format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}")];
     if found.identity.is_some() {
@@ -164,6 +207,15 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
             "ALTER TABLE {key} ALTER COLUMN {new} DROP NOT NULL"
         ));
     }
+    for sequence in owned_sequences(table.oid, column)? {
+        // Its name is free again. One too long for the mark keeps it: it could not be given back.
+        if mark.len() + sequence.name.len() < 64 {
+            sql.push(rename_sequence(
+                &sequence,
+                &format!("{mark}{}", sequence.name),
+            ));
+        }
+    }
     for statement in sql {
         spi::run(&statement, &[])?;
     }
@@ -177,12 +229,46 @@ pub fn set_aside_column(table_name: &str, column: &str, revision: &str) -> Resul
     )
 }
 
+#[derive(Deserialize)]
+struct Sequence {
+    schema: String,
+    name: String,
+}
+
+fn rename_sequence(sequence: &Sequence, to: &str) -> String {
+    format!(
+        "ALTER SEQUENCE {} RENAME TO {}",
+        qualified(&sequence.schema, &sequence.name),
+        ident(to)
+    )
+}
+
+/// The sequences that would be dropped with the column, but for that of an identity.
+fn owned_sequences(table: u32, column: &str) -> Result<Vec<Sequence>> {
+    spi::select(
+        "SELECT n.nspname::text AS schema, c.relname::text AS name \
+         FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'a' \
+              AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum \
+         JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'S' \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE a.attrelid = $1::oid AND a.attname = $2 AND NOT a.attisdropped",
+        &[Arg::Oid(table), Arg::Text(column)],
+    )
+}
+
 /// Brings back the newest column set aside under this name.
 pub fn restore_column(table_name: &str, column: &str) -> Result<()> {
     let table = known(table_name)?;
     let key = qualified(&table.schema, &table.name);
     let aside = ledger::aside_of(&table.schema, &table.name, Some(column))?
         .ok_or_else(|| nothing_aside(&format!("\"{column}\" of {key}")))?;
+    for sequence in owned_sequences(table.oid, &aside.aside_name)? {
+        let number = sequence.name.strip_prefix(PREFIX);
+        if let Some((_, name)) = number.and_then(|rest| rest.split_once('_')) {
+            spi::run(&rename_sequence(&sequence, name), &[])?;
+        }
+    }
     spi::run(
         &format!(
             "ALTER TABLE {key} RENAME COLUMN {} TO {}",
@@ -248,6 +334,7 @@ pub fn purge(older_than: &str) -> Result<Vec<String>> {
         })?;
         dropped.push(what);
     }
+    dropped.extend(super::objects::purge_types()?);
     Ok(dropped)
 }
 

@@ -36,6 +36,9 @@ pub fn contract(transactions: &mut dyn Transactions, word: &str) -> Result<()> {
         )
         .hint("SELECT * FROM migrate.status; shows it. Try again when it is through."));
     };
+    if revision.state == State::Expanded {
+        super::drive::catch_up(transactions, &revision)?;
+    }
     ledger::set_state(id, State::Contracting)?;
     transactions.commit();
     phase(transactions, &revision, "up")?;

@@ -82,6 +82,7 @@ fn way_back(revision: &Revision) -> Result<Vec<Operation>> {
     }
     match &revision.inverse {
         Some(inverse) => serde_json::from_value(inverse.clone())
+            .map(start::noting_drops)
             .map_err(|err| Fault::internal(format!("stored way back of \"{id}\": {err}"))),
         None if revision.state == State::Applied => Err(Fault::wrong_state(format!(
             "migration \"{id}\" was stamped, not run: its way back is not known"

@@ -5,13 +5,13 @@
 mod filling;
 mod telling;
 
-pub use filling::batch;
+pub use filling::{batch, catch_up};
 
 use super::context::{Mode, Transactions};
 use super::run::{self, Progress};
 use super::{register, start};
 use crate::backfill;
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, state};
 use crate::history::Graph;
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
@@ -188,7 +188,11 @@ fn advance(
             return Ok(Some(Progress::Idle));
         };
         let begun = recording(transactions, revision, None, |transactions| {
-            register::begin(transactions, revision)
+            match register::begin(transactions, revision) {
+                // An ancestor's long work is still being done; this one builds on it.
+                Err(fault) if early && fault.sqlstate == state::OBJECT_IN_USE => Ok(false),
+                other => other,
+            }
         })?;
         return Ok(Some(if begun {
             Progress::Done

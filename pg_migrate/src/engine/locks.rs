@@ -4,7 +4,7 @@ use super::context::{Mode, Transactions};
 use super::settings as engine_settings;
 use crate::catalog::{self, Blocker};
 use crate::fault::{Fault, Result, state};
-use crate::pg::{error, settings, spi, subtransaction, wait};
+use crate::pg::{error, relation_lock, settings, spi, subtransaction, wait};
 use crate::recipe::step::Lock;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,24 @@ pub struct Want {
     /// Qualified and quoted.
     pub relation: String,
     pub lock: Lock,
+    /// The table without its partitions.
+    pub only: bool,
+    /// 0 for a table. Views come before what they read, as for those who read them; sequences last.
+    pub rank: i64,
 }
 
-/// One want per table, the strongest; in a fixed order, so that two migrations cannot deadlock.
+/// One want per relation, the strongest; in a fixed order, so that two migrations cannot deadlock.
 pub fn ordered(mut wants: Vec<Want>) -> Vec<Want> {
-    wants.sort_by(|a, b| a.relation.cmp(&b.relation).then(b.lock.cmp(&a.lock)));
-    wants.dedup_by(|later, kept| later.relation == kept.relation);
+    wants.sort_by(|a, b| {
+        (b.rank.cmp(&a.rank))
+            .then(a.relation.cmp(&b.relation))
+            .then(b.lock.cmp(&a.lock))
+    });
+    wants.dedup_by(|later, kept| {
+        let same = later.relation == kept.relation;
+        kept.only &= later.only || !same;
+        same
+    });
     wants
 }
 
@@ -107,12 +119,24 @@ fn take(want: &Want) -> Result<()> {
     let Some(oid) = catalog::resolve(&want.relation)? else {
         return Ok(());
     };
+    // LOCK TABLE of a view locks all it reads; and it knows no sequences.
+    if !catalog::is_table(oid)? {
+        if catalog::is_mine(oid)? {
+            relation_lock::take(oid, want.lock.number());
+        }
+        return Ok(());
+    }
     // LOCK TABLE asks for more rights than some DDL does (REFERENCES): then the DDL locks.
     if !catalog::may_lock(oid)? {
         return Ok(());
     }
     spi::run(
-        &format!("LOCK TABLE {} IN {} MODE", want.relation, want.lock.mode()),
+        &format!(
+            "LOCK TABLE {}{} IN {} MODE",
+            if want.only { "ONLY " } else { "" },
+            want.relation,
+            want.lock.mode()
+        ),
         &[],
     )
     .map(drop)
@@ -136,14 +160,18 @@ mod tests {
         let want = |relation: &str, lock| Want {
             relation: relation.into(),
             lock,
+            only: false,
+            rank: i64::from(relation.contains("view")),
         };
         assert_eq!(
             ordered(vec![
                 want("public.b", Lock::ShareRowExclusive),
                 want("public.a", Lock::ShareRowExclusive),
                 want("public.b", Lock::AccessExclusive),
+                want("public.view", Lock::AccessExclusive),
             ]),
             vec![
+                want("public.view", Lock::AccessExclusive),
                 want("public.a", Lock::ShareRowExclusive),
                 want("public.b", Lock::AccessExclusive)
             ]

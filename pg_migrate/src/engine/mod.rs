@@ -9,12 +9,14 @@ mod downgrade;
 mod drive;
 mod drivers;
 mod locks;
+mod objects;
 mod offline;
 mod register;
 mod rehearse;
 mod run;
 mod settings;
 mod start;
+mod swap;
 mod verify;
 
 pub use aside::{
@@ -26,10 +28,12 @@ pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
 pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use objects::{move_relation, move_relation_back, replace_view, set_aside_type, stays};
 pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
 pub use register::{
     Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,
 };
 pub use rehearse::rehearse;
 pub use settings::register as register_settings;
+pub use swap::{move_identity, swap_foreign_keys, take_back_column};
 pub use verify::verify;

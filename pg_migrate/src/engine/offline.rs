@@ -19,6 +19,8 @@ pub struct Preview {
     pub irreversible: Option<String>,
     /// Its steps are recorded: what is run by hand must be recorded too.
     pub begun: bool,
+    /// Settings of the script that its steps do not follow.
+    pub passed_over: Vec<String>,
 }
 
 /// A document, or a word that names a registered revision; a document that names no revision is
@@ -68,16 +70,24 @@ pub fn preview(text: &str) -> Result<Preview> {
                     .collect(),
                 irreversible: row.irreversible,
                 begun: true,
+                passed_over: Vec::new(),
             });
         }
     }
     let (up, _) = start::operations_of(&document)?;
-    let plan = recipe::plan(&up, &Live, &document.revision)?;
+    let mut plan = recipe::plan(&up, &Live, &document.revision)?;
+    if let (Some(message), Some(first)) = (document.no_version_schema(), plan.steps.first_mut()) {
+        first.warning = Some(match first.warning.take() {
+            Some(warning) => format!("{message}; {warning}"),
+            None => message,
+        });
+    }
     Ok(Preview {
-        revision: document.revision,
+        revision: document.revision.clone(),
         steps: (1..).zip(plan.steps).collect(),
         irreversible: plan.irreversible,
         begun: false,
+        passed_over: start::passed_over(&document)?,
     })
 }
 
@@ -118,11 +128,6 @@ pub struct Size {
     pub estimate: String,
 }
 
-/// Rows a second that a backfill does on modest hardware, and bytes a second that a scan reads:
-/// only for the order of magnitude that `plan` shows.
-const BACKFILL_ROWS: f64 = 40_000.0;
-const SCAN_BYTES: f64 = 250.0 * 1024.0 * 1024.0;
-
 /// What a step that reads a whole table reads; `None` for a step of catalog speed.
 pub fn size_of(step: &Step) -> Result<Option<Size>> {
     let long = step.scans || step.rewrites || step.kind == Kind::Backfill;
@@ -132,23 +137,14 @@ pub fn size_of(step: &Step) -> Result<Option<Size>> {
     let Some(size) = catalog::size(relation)? else {
         return Ok(None);
     };
-    let seconds = if step.kind == Kind::Backfill {
-        size.rows / BACKFILL_ROWS
-    } else {
-        size.bytes / SCAN_BYTES
-    };
-    let time = match seconds {
-        s if s < 1.0 => "under a second".to_owned(),
-        s if s < 90.0 => format!("about {s:.0} s"),
-        s if s < 5400.0 => format!("about {:.0} min", s / 60.0),
-        s => format!("about {:.1} h", s / 3600.0),
+    let estimate = match step.kind {
+        Kind::Backfill => size.to_fill(),
+        _ if step.rewrites => size.to_rewrite(),
+        _ => size.to_read(),
     };
     #[allow(clippy::cast_possible_truncation)] // reltuples is a float4 of whole rows
     let rows = size.rows as i64;
-    Ok(Some(Size {
-        rows,
-        estimate: format!("{:.1} MB, {time}", size.bytes / 1024.0 / 1024.0),
-    }))
+    Ok(Some(Size { rows, estimate }))
 }
 
 fn phase_named(word: &str) -> Result<Phase> {
@@ -213,7 +209,7 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
                     lines.push(brief.clone());
                 }
                 Kind::Backfill => lines.push(as_call(&step.sql)),
-                Kind::Verify => lines.push(as_check(step)),
+                Kind::Verify | Kind::Partitions => lines.push(as_check(step)),
                 Kind::Ddl | Kind::Validate => lines.push(step.sql.clone()),
             }
             if plan.begun {

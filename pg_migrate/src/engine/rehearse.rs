@@ -25,10 +25,25 @@ type Fingerprint = BTreeMap<String, String>;
 
 /// Runs the document through every turn. An empty answer: each downgrade restores the schema.
 pub fn rehearse(document: &Document) -> Result<Vec<Difference>> {
+    turns(document).map_err(|fault| match fault.sqlstate.as_str() {
+        UNSAFE_NEW_ENUM_VALUE => fault.hint(
+            "A rehearsal is one transaction, in which a new enum value cannot be used: rehearse with the value added before.",
+        ),
+        _ => fault,
+    })
+}
+
+const UNSAFE_NEW_ENUM_VALUE: &str = "55P04";
+
+fn turns(document: &Document) -> Result<Vec<Difference>> {
     subtransaction::rehearse(|| {
         let mut differences = Vec::new();
+        // In the one transaction of a rehearsal, what a deferred constraint has still to check
+        // would stand in the way of the next ALTER TABLE.
+        spi::run("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
         let before = fingerprint()?;
-        let fresh = ledger::revision(&document.revision)?.is_none();
+        let fresh =
+            ledger::revision(&document.revision)?.is_none_or(|row| row.state == State::Abandoned);
         if fresh {
             register::register(document)?;
         }

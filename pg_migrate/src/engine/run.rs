@@ -1,11 +1,13 @@
 //! Runs one step, or several brief ones in one transaction.
 
+mod partitions;
+
 use super::context::{Mode, Transactions, within};
 use super::locks::{self, Want};
 use crate::catalog::{self, IndexState};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, StepRow};
-use crate::pg::{background, spi, subtransaction};
+use crate::pg::{background, settings, spi, subtransaction};
 use crate::recipe::step::{Kind, Lock, Undo};
 use serde_json::Value;
 use std::time::Instant;
@@ -27,17 +29,23 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
         wants.push(Want {
             relation: relation.clone(),
             lock,
+            only: step.args.get("only") == Some(&Value::Bool(true)),
+            rank: 0,
         });
     }
-    if let Some(also) = step.args.get("also_locks") {
+    let also = step.args.get("also_locks").and_then(Value::as_array);
+    for also in also.into_iter().flatten() {
         let relation = also.get("relation").and_then(Value::as_str);
         let lock = also
             .get("lock")
             .and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
+        let rank = also.get("rank").and_then(Value::as_i64).unwrap_or_default();
         if let (Some(relation), Some(lock)) = (relation, lock) {
             wants.push(Want {
                 relation: relation.to_owned(),
                 lock,
+                only: false,
+                rank,
             });
         }
     }
@@ -58,13 +66,32 @@ pub fn brief(
     locks::with(transactions, &wants, &mut report, &mut || {
         for step in steps {
             let begun = Instant::now();
-            within(revision, || spi::run(&step.sql, &[])).map_err(|fault| at_step(fault, step))?;
+            within(revision, || {
+                let scope = settings(step);
+                spi::run(&step.sql, &[])?;
+                drop(scope);
+                Ok(())
+            })
+            .map_err(|fault| at_step(fault, step))?;
             done(step, begun)?;
         }
         Ok(())
     })?;
     transactions.commit();
     Ok(())
+}
+
+/// The settings that the script had in force for the step's statement.
+fn settings(step: &StepRow) -> settings::Scope {
+    let scope = settings::Scope::new();
+    if let Some(Value::Object(given)) = step.args.get("settings") {
+        for (name, value) in given {
+            if let Some(value) = value.as_str() {
+                scope.set(name, value);
+            }
+        }
+    }
+    scope
 }
 
 /// Says which step an error is about, once.
@@ -108,7 +135,24 @@ pub fn step(
     revision: &Revision,
     step: &StepRow,
 ) -> Result<Progress> {
+    if let Some(why) = partitions::needless(revision, step)? {
+        if let Some(index) = index_of(step)
+            && step.attempts > 0
+            && within(revision, || catalog::index_state(index))? == IndexState::Invalid
+        {
+            at_top_level(
+                transactions,
+                revision,
+                &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
+            )?;
+        }
+        pass_over(step, &why)?;
+        transactions.commit();
+        return Ok(Progress::Done);
+    }
     match step.kind {
+        _ if step.args.get("task").is_some() => partitions::settle(transactions, revision, step),
+        Kind::Partitions => Err(Fault::internal("a step has no task")),
         Kind::Ddl | Kind::Validate => {
             brief(transactions, revision, std::slice::from_ref(step))?;
             Ok(Progress::Done)
@@ -124,6 +168,20 @@ pub fn step(
         }
         Kind::Backfill => super::drive::batch(transactions, revision, step),
     }
+}
+
+/// A step whose turn has come and that has nothing to do any more.
+fn pass_over(step: &StepRow, why: &str) -> Result<()> {
+    ledger::set_step(step, "skipped", None)?;
+    ledger::event(&Event {
+        revision: Some(&step.revision),
+        direction: Some(&step.direction),
+        step: Some(step.step),
+        what: "step skipped",
+        sql: Some(&step.sql),
+        detail: Some(why),
+        ..Event::default()
+    })
 }
 
 fn verify(revision: &Revision, step: &StepRow) -> Result<()> {
@@ -153,6 +211,16 @@ fn verify(revision: &Revision, step: &StepRow) -> Result<()> {
     done(step, begun)
 }
 
+/// Whether the index that the step drops is gone after an earlier attempt to drop it.
+fn is_gone(revision: &Revision, step: &StepRow) -> Result<bool> {
+    match step.args.get("drops").and_then(Value::as_str) {
+        Some(index) if step.attempts > 0 => {
+            Ok(within(revision, || catalog::index_state(index))? == IndexState::Absent)
+        }
+        _ => Ok(false),
+    }
+}
+
 fn index_of(step: &StepRow) -> Option<&str> {
     step.args.get("index").and_then(Value::as_str)
 }
@@ -167,8 +235,11 @@ fn concurrent(
     match transactions.mode() {
         Mode::Driver => {}
         Mode::Rehearsal => {
-            let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
-            within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            // It changes nothing that could be compared, and would lock for as long as it takes.
+            if step.args.get("reindex").is_none() {
+                let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
+                within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+            }
             return done(step, begun);
         }
         Mode::Caller => {
@@ -202,18 +273,30 @@ fn concurrent(
             }
         }
     }
-    if let Some(index) = step.args.get("drops").and_then(Value::as_str)
-        && step.attempts > 0
-        && within(revision, || catalog::index_state(index))? == IndexState::Absent
-    {
+    if step.attempts > 0 && partitions::detached(transactions, revision, step)? {
+        done(step, begun)?;
+        transactions.commit();
+        return Ok(());
+    }
+    if is_gone(revision, step)? {
         // The worker was through before whoever waited for it was interrupted.
         done(step, begun)?;
         transactions.commit();
         return Ok(());
     }
+    if step.attempts > 0 {
+        for index in super::objects::reindex_leftovers(revision, step)? {
+            let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+            at_top_level(transactions, revision, &sql)?;
+        }
+    }
     ledger::start_step(step)?;
     transactions.commit();
-    at_top_level(transactions, revision, &step.sql).map_err(|fault| at_step(fault, step))?;
+    match at_top_level(transactions, revision, &step.sql) {
+        // The worker of a driver that was interrupted was at it still, and was faster.
+        Err(fault) if fault.sqlstate == state::UNDEFINED_OBJECT && is_gone(revision, step)? => {}
+        ran => ran.map_err(|fault| at_step(fault, step))?,
+    }
     if let Some(index) = index_of(step)
         && within(revision, || catalog::index_state(index))? != IndexState::Valid
     {

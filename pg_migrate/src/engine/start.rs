@@ -3,27 +3,66 @@
 use super::context::{Transactions, within};
 use super::run;
 use crate::catalog::Live;
-use crate::document::model::Operation;
+use crate::document::model::{Operation, Sql};
 use crate::document::{self, Body, DirectiveKind, Document, Section};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::{parser, subtransaction};
 use crate::recipe::step::Phase;
-use crate::recipe::{self, Plan, Touch};
+use crate::recipe::{self, How, Plan, Touch};
 use serde_json::Value;
 
 /// The operations of a document, and those of its hand-written way back.
 pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<Operation>>)> {
     match &document.body {
-        Body::Operations { up, down } => Ok((up.clone(), down.clone())),
+        Body::Operations { up, down } => {
+            let up = up.iter().cloned().map(understood).collect::<Result<_>>()?;
+            Ok((up, down.clone()))
+        }
         Body::Script { up, down } => Ok((section(up)?, down.as_ref().map(section).transpose()?)),
     }
+}
+
+/// An sql operation of one statement without a way back: what can be told of it from the statement
+/// itself, as in a script.
+fn understood(operation: Operation) -> Result<Operation> {
+    let Operation::Sql(sql) = &operation else {
+        return Ok(operation);
+    };
+    let told = sql.creates.is_some() || sql.comments.is_some() || !sql.drops.is_empty();
+    if sql.down.is_some() || sql.on_complete || told {
+        return Ok(operation);
+    }
+    let statements = match parser::split(&sql.up, 1) {
+        Ok(statements) => statements,
+        Err(fault) if fault.is_interruption() => return Err(fault),
+        // Running it says what is wrong.
+        Err(_) => return Ok(operation),
+    };
+    let [statement] = statements.as_slice() else {
+        return Ok(operation);
+    };
+    Ok(
+        match recipe::script::operations(statement, true, false)?.as_slice() {
+            [Operation::Sql(read)] => Operation::Sql(Sql {
+                up: sql.up.clone(),
+                no_transaction: sql.no_transaction || read.no_transaction,
+                creates: read.creates.clone(),
+                drops: read.drops.clone(),
+                comments: read.comments.clone(),
+                ..sql.clone()
+            }),
+            _ => operation,
+        },
+    )
 }
 
 fn section(section: &Section) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     let mut end = 0;
-    for statement in parser::split(&section.text, section.first_line)? {
+    let statements = parser::split(&section.text, section.first_line)?;
+    let mut reader = recipe::script::Reader::new(&statements);
+    for statement in statements {
         let ours = section
             .directives
             .iter()
@@ -38,12 +77,44 @@ fn section(section: &Section) -> Result<Vec<Operation>> {
         }
         end = statement.offset + statement.text.len();
         let line = section.first_line + statement.line - 1;
-        let made = recipe::script::operations(&statement, as_written, immediately)
+        let made = reader
+            .next(&statement, as_written, immediately)
             .map_err(|fault| at_line(fault, line))?;
         document::validate_operations(&made).map_err(|fault| at_line(fault, line))?;
         operations.extend(made);
     }
     Ok(operations)
+}
+
+/// Takes down which views the statements written as the way back drop, so that what the views used
+/// can be dropped too.
+pub fn noting_drops(mut operations: Vec<Operation>) -> Vec<Operation> {
+    for operation in &mut operations {
+        let Operation::Sql(sql) = operation else {
+            continue;
+        };
+        // A way back that cannot be read says so when it runs.
+        for statement in parser::split(&sql.up, 1).unwrap_or_default() {
+            let made = recipe::script::operations(&statement, false, false).unwrap_or_default();
+            for operation in made {
+                if let Operation::DropView(view) = operation {
+                    sql.drops.push(view.name);
+                }
+            }
+        }
+    }
+    operations
+}
+
+/// The settings a script gives that its steps do not follow.
+pub fn passed_over(document: &Document) -> Result<Vec<String>> {
+    match &document.body {
+        Body::Operations { .. } => Ok(Vec::new()),
+        Body::Script { up, .. } => {
+            let statements = parser::split(&up.text, up.first_line)?;
+            Ok(recipe::script::passed_over(&statements))
+        }
+    }
 }
 
 fn at_line(fault: Fault, line: usize) -> Fault {
@@ -67,24 +138,40 @@ fn conflict(revision: &str, plan: &Plan) -> Result<()> {
         if other.revision == revision || other.state == State::Pending {
             continue;
         }
-        let clash = touches(&other.touches).into_iter().find(|theirs| {
-            plan.touches.iter().any(|ours| {
-                ours.table == theirs.table && (ours.column == theirs.column || theirs.column == "*")
-            })
-        });
-        if let Some(touch) = clash {
+        let theirs = touches(&other.touches);
+        let ours = plan.touches.iter().chain(&plan.uses);
+        let clash = ours
+            .flat_map(|ours| theirs.iter().map(move |theirs| (ours, theirs)))
+            .find(|(ours, theirs)| ours.clashes(theirs));
+        if let Some((ours, theirs)) = clash {
+            let what = match (ours.column.as_str(), theirs.column.as_str()) {
+                ("*", "*") => format!("table {}", ours.table),
+                ("*", column) | (column, _) => format!("column \"{column}\" of {}", ours.table),
+            };
+            let plain = |touch: &Touch| !matches!(touch.how, How::Hold | How::Use | How::Read);
+            let doing = match (plain(ours), plain(theirs)) {
+                (true, true) => format!("change the same {what}"),
+                (false, _) => format!(
+                    "cannot be in flight at once: the first uses {what}, which the other changes"
+                ),
+                (true, false) => format!(
+                    "cannot be in flight at once: the first changes {what}, which the other uses"
+                ),
+            };
+            let end = match other.state {
+                State::Migrating | State::Expanding => "When it is expanded",
+                _ => "End the other first",
+            };
             return Err(Fault::new(
                 state::OBJECT_IN_USE,
                 format!(
-                    "migration \"{revision}\" and migration \"{}\", which is {}, change the same column \"{}\" of {}",
+                    "migration \"{revision}\" and migration \"{}\", which is {}, {doing}",
                     other.revision,
                     other.state.as_str(),
-                    touch.column,
-                    touch.table
                 ),
             )
             .hint(format!(
-                "End the other first: CALL migrate.contract('{0}'); or CALL migrate.downgrade to take it back.",
+                "{end}: CALL migrate.contract('{0}'); or CALL migrate.downgrade to take it back.",
                 other.revision
             )));
         }
@@ -108,12 +195,13 @@ pub fn start(
     let plan = within(revision, || {
         subtransaction::rehearse(|| recipe::plan(operations, &Live, &revision.revision))
     })?;
+    conflict(&revision.revision, &plan)?;
     if direction == "up" {
-        conflict(&revision.revision, &plan)?;
         let inverse =
             serde_json::to_value(&plan.inverse).map_err(|err| Fault::internal(err.to_string()))?;
+        let held: Vec<&Touch> = plan.touches.iter().chain(&plan.uses).collect();
         let touched =
-            serde_json::to_value(&plan.touches).map_err(|err| Fault::internal(err.to_string()))?;
+            serde_json::to_value(&held).map_err(|err| Fault::internal(err.to_string()))?;
         ledger::store_plan(
             &revision.revision,
             &inverse,

@@ -26,7 +26,9 @@ pub fn verify(revision: &Revision) -> Result<Vec<Finding>> {
     for step in ledger::steps(&revision.revision, "up")? {
         tables.extend(step.relation.clone());
         match step.kind {
-            Kind::Verify if !matches!(step.state.as_str(), "done" | "skipped") => {
+            Kind::Verify | Kind::Partitions
+                if !matches!(step.state.as_str(), "done" | "skipped") =>
+            {
                 #[derive(Deserialize)]
                 struct Count {
                     count: i64,

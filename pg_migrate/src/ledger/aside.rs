@@ -8,6 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Aside {
     pub aside: i64,
+    pub revision: String,
     pub kind: String,
     pub relation: u32,
     pub original_schema: String,
@@ -16,7 +17,7 @@ pub struct Aside {
     pub aside_name: String,
 }
 
-const COLUMNS: &str = "aside, kind, relation::oid::int8 AS relation, original_schema, original_table, original_column, aside_name";
+const COLUMNS: &str = "aside, coalesce(revision, '') AS revision, kind, relation::oid::int8 AS relation, original_schema, original_table, original_column, aside_name";
 
 pub fn remember_aside(
     revision: &str,
@@ -79,4 +80,19 @@ pub fn forget_aside(aside: i64, purged: bool) -> Result<()> {
         )
         .map(drop)
     })
+}
+
+/// The number that tells the next object set aside from those before it.
+pub fn next_aside_number() -> Result<i64> {
+    #[derive(Deserialize)]
+    struct Next {
+        value: i64,
+    }
+    let rows: Vec<Next> = owned(|| {
+        spi::select(
+            "SELECT coalesce(max(aside), 0) + 1 AS value FROM migrate.aside",
+            &[],
+        )
+    })?;
+    Ok(rows.first().map_or(1, |row| row.value))
 }

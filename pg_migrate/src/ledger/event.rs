@@ -48,3 +48,18 @@ pub fn event(event: &Event) -> Result<()> {
         .map(drop)
     })
 }
+
+/// Whether the migration was once taken back.
+pub fn taken_back(revision: &str) -> Result<bool> {
+    #[derive(serde::Deserialize)]
+    struct Found {
+        value: bool,
+    }
+    let rows: Vec<Found> = owned(|| {
+        spi::select(
+            "SELECT EXISTS (SELECT 1 FROM migrate.event WHERE revision = $1 AND what = 'taken back') AS value",
+            &[Arg::Text(revision)],
+        )
+    })?;
+    Ok(rows.first().is_some_and(|row| row.value))
+}

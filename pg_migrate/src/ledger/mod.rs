@@ -38,13 +38,13 @@ mod step;
 mod throttle;
 mod worker;
 
-pub use aside::{aside_of, asides_before, forget_aside, remember_aside};
+pub use aside::{aside_of, asides_before, forget_aside, next_aside_number, remember_aside};
 pub use backfill::{
     Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
     lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, set_unstriped,
     unfilled,
 };
-pub use event::{Event, event};
+pub use event::{Event, event, taken_back};
 pub use range::{
     Moved, Range, Window, claim, clear_quarantine, covered, first_quarantined, insert_ranges,
     move_range, quarantine, quarantined, quarantined_rows, set_stale, standing,
@@ -54,8 +54,8 @@ pub use revision::{
     revision, revisions_in_flight, set_state, store_plan,
 };
 pub use step::{
-    StepRow, clear_steps, finish_step, insert_steps, next_step, set_step, set_waiting, start_step,
-    steps, steps_done,
+    StepRow, clear_steps, finish_step, insert_steps, insert_steps_before, next_step, set_step,
+    set_waiting, start_step, steps, steps_done,
 };
 pub use throttle::{limits, may_set_throttles, measure, set_limit};
 pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

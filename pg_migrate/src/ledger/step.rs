@@ -62,8 +62,37 @@ fn text<T: serde::Serialize>(value: &T) -> Option<String> {
 
 pub fn insert_steps(revision: &str, direction: &str, steps: &[Step]) -> Result<()> {
     clear_steps(revision, direction)?;
+    append(revision, direction, 1, steps)
+}
+
+/// Puts steps before one whose turn has come; it and those after it get higher numbers.
+pub fn insert_steps_before(step: &StepRow, steps: &[Step]) -> Result<()> {
+    let more = i64::try_from(steps.len()).unwrap_or(0);
     owned(|| {
-        for (number, step) in (1i64..).zip(steps) {
+        // By way of negative numbers: no two rows have the same one in between.
+        for sql in [
+            "UPDATE migrate.step SET step = -step - $4 WHERE revision = $1 AND direction = $2 AND step >= $3",
+            "UPDATE migrate.step SET step = -step WHERE revision = $1 AND direction = $2 AND step < 0 \
+             AND $3 IS NOT NULL AND $4 IS NOT NULL",
+        ] {
+            spi::run(
+                sql,
+                &[
+                    Arg::Text(&step.revision),
+                    Arg::Text(&step.direction),
+                    Arg::Int(step.step.into()),
+                    Arg::Int(more),
+                ],
+            )?;
+        }
+        Ok(())
+    })?;
+    append(&step.revision, &step.direction, step.step.into(), steps)
+}
+
+fn append(revision: &str, direction: &str, first: i64, steps: &[Step]) -> Result<()> {
+    owned(|| {
+        for (number, step) in (first..).zip(steps) {
             let undo =
                 serde_json::to_value(&step.undo).map_err(|err| Fault::internal(err.to_string()))?;
             let (phase, kind, lock) = (

@@ -14,6 +14,7 @@ pub mod parser;
 pub mod portal;
 pub mod procedure;
 pub mod relation_column;
+pub mod relation_lock;
 pub mod settings;
 pub mod spi;
 pub mod subtransaction;

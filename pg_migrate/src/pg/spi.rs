@@ -58,6 +58,22 @@ pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
     .map_err(spi_fault)
 }
 
+/// The one row of a utility statement that answers with rows, as EXPLAIN does.
+pub fn explain<T: DeserializeOwned>(sql: &str) -> Result<Option<T>> {
+    let values = Spi::connect_mut(|client| {
+        client
+            .update(sql, None, &[])?
+            .map(|row| row.get::<pgrx::Json>(1))
+            .collect::<std::result::Result<Vec<_>, _>>()
+    })
+    .map_err(spi_fault)?;
+    let first = values.into_iter().flatten().next();
+    first
+        .map(|json| serde_json::from_value(json.0))
+        .transpose()
+        .map_err(|err| Fault::internal(err.to_string()))
+}
+
 /// Whether this transaction, in any of its subtransactions, has written something.
 pub fn has_written() -> bool {
     // SAFETY: reads backend-local state.

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::NonNull;
 
+/// Columns that one firing can write.
+pub const MOST_COLUMNS: usize = 16;
+
 /// A firing of a BEFORE ROW trigger for INSERT or UPDATE.
 #[derive(Clone, Copy)]
 pub struct Firing {
@@ -142,6 +145,30 @@ impl Firing {
                 &mut number,
                 &mut value.datum,
                 &mut value.null,
+            ))
+        }
+    }
+
+    /// The same for several columns: as many as `columns` and `values` both have.
+    pub fn with_all(self, columns: &[i32], values: &[Value]) -> pg_sys::Datum {
+        let count = columns.len().min(values.len()).min(MOST_COLUMNS);
+        let mut numbers = [0; MOST_COLUMNS];
+        let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
+        let mut nulls = [false; MOST_COLUMNS];
+        for (at, (column, value)) in columns.iter().zip(values).take(count).enumerate() {
+            numbers[at] = *column;
+            datums[at] = value.datum;
+            nulls[at] = value.null;
+        }
+        // SAFETY: as in `with`; the arrays hold `count` entries.
+        unsafe {
+            pg_sys::Datum::from(raw::heap_modify_tuple_by_cols(
+                self.unchanged().cast_mut_ptr(),
+                (*(*self.data).tg_relation).rd_att,
+                count as i32,
+                numbers.as_mut_ptr(),
+                datums.as_mut_ptr(),
+                nulls.as_mut_ptr(),
             ))
         }
     }

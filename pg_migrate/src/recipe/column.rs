@@ -2,7 +2,10 @@
 
 mod add;
 mod drop;
+mod merge;
 mod not_null;
+
+pub use not_null::proven as not_null_proven;
 
 use crate::document::model::{ColumnOf, Operation};
 use crate::fault::Result;
@@ -98,14 +101,44 @@ pub fn carry_attributes(key: &str, from: &facts::Column, to: &str) -> Vec<String
     sql
 }
 
+/// The name of the trigger that stamps the column.
+pub fn touch_trigger(column: &str) -> String {
+    name_with_suffix(&format!("~pg_migrate_touch_{column}"), "")
+}
+
+/// The statement that has the column stamped.
+fn touch(key: &str, column: &str) -> String {
+    format!(
+        "CREATE TRIGGER {} BEFORE UPDATE ON {key} FOR EACH ROW EXECUTE FUNCTION migrate.touch_column({})",
+        ident(&touch_trigger(column)),
+        literal(column)
+    )
+}
+
+fn untouch(key: &str, column: &str) -> String {
+    format!("DROP TRIGGER {} ON {key}", ident(&touch_trigger(column)))
+}
+
 impl Planner<'_> {
+    /// What takes the stamping trigger off a column and puts it on again under another name (none:
+    /// the column leaves); nothing where there is none.
+    pub fn touch_moves(
+        &self,
+        key: &str,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<(Option<String>, Option<String>)> {
+        if !self.facts.is_touched(key, from)? {
+            return Ok((None, None));
+        }
+        let on = to.map(|to| touch(key, to));
+        Ok((Some(untouch(key, from)), on))
+    }
+
     pub fn touch_column(&mut self, op: &ColumnOf) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
         self.column(&key, &table, &op.column)?;
-        let trigger = ident(&name_with_suffix(
-            &format!("~pg_migrate_touch_{}", op.column),
-            "",
-        ));
+        let trigger = ident(&touch_trigger(&op.column));
         self.plan.inverse.push(Operation::UntouchColumn(op.clone()));
         let phase = self.now();
         self.push(
@@ -113,10 +146,7 @@ impl Planner<'_> {
                 phase,
                 &key,
                 Lock::ShareRowExclusive,
-                format!(
-                    "CREATE TRIGGER {trigger} BEFORE UPDATE ON {key} FOR EACH ROW EXECUTE FUNCTION migrate.touch_column({})",
-                    literal(&op.column)
-                ),
+                touch(&key, &op.column),
             )
             .undo(format!("DROP TRIGGER IF EXISTS {trigger} ON {key}")),
         );
@@ -125,10 +155,7 @@ impl Planner<'_> {
 
     pub fn untouch_column(&mut self, op: &ColumnOf) -> Result<()> {
         let (key, _) = self.table(&op.table)?;
-        let trigger = ident(&name_with_suffix(
-            &format!("~pg_migrate_touch_{}", op.column),
-            "",
-        ));
+        let trigger = ident(&touch_trigger(&op.column));
         let phase = self.now();
         self.push(ddl(
             phase,

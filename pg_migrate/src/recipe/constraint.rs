@@ -1,20 +1,37 @@
-//! create_constraint, drop_constraint, add_foreign_key.
+//! create_constraint, add_foreign_key; below it, dropping and renaming.
 
+mod drop;
 mod index_of;
+mod picture;
+mod rename;
 
 use crate::document::model::{
-    AddForeignKey, CreateConstraint, DropConstraint, Operation, TableConstraint,
+    AddForeignKey, ColumnOf, CreateConstraint, CreateIndex, DropConstraint, Operation,
+    TableConstraint, TableReferences,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{self, Table};
+use crate::recipe::names;
 use crate::recipe::plan::{Planner, concurrent, ddl, unlocked, validate};
 use crate::recipe::quote::{ident, idents, qualified};
+use crate::recipe::shadow::translated;
 use crate::recipe::step::{Kind, Lock, Phase};
-use crate::recipe::table::{constraint_clause, deferral};
-use index_of::index_of;
+use crate::recipe::table::{check_text, constraint_clause};
+pub use index_of::index_of;
+use picture::pictured_key;
+pub use picture::{mentioned, pictured};
+
+/// The constraint's index needs a name that is not free.
+fn index_name_taken(schema: &str, name: &str) -> Fault {
+    Fault::new(
+        "42P07",
+        format!("relation \"{name}\" already exists in schema {schema}"),
+    )
+    .hint("The constraint's index needs that name: choose another.")
+}
 
 /// The operation that makes a constraint as it is now.
-pub fn clause_of(key: &str, constraint: &facts::Constraint) -> CreateConstraint {
+pub fn clause_of(key: &str, table: &Table, constraint: &facts::Constraint) -> CreateConstraint {
     let kind = match constraint.kind.as_str() {
         "c" => "check",
         "f" => "foreign_key",
@@ -29,8 +46,34 @@ pub fn clause_of(key: &str, constraint: &facts::Constraint) -> CreateConstraint 
         columns: constraint.columns.clone(),
         deferrable: constraint.deferrable,
         initially_deferred: constraint.deferred,
-        definition: Some(constraint.definition.clone()),
+        // What is referenced is locked too; the definition says the rest.
+        references: constraint.references.as_ref().map(|table| TableReferences {
+            table: table.clone(),
+            ..TableReferences::default()
+        }),
+        definition: Some(whole_definition(table, constraint)),
         ..CreateConstraint::default()
+    }
+}
+
+/// With the storage parameters of its index, which `pg_get_constraintdef` leaves out.
+fn whole_definition(table: &Table, constraint: &facts::Constraint) -> String {
+    let definition = &constraint.definition;
+    let index = table
+        .indexes
+        .iter()
+        .find(|index| index.constraint.as_ref() == Some(&constraint.name));
+    let parameters = index.and_then(|index| {
+        let (_, rest) = index.definition.rsplit_once(" WITH (")?;
+        rest.strip_suffix(')')
+    });
+    match parameters {
+        Some(parameters) if matches!(constraint.kind.as_str(), "u" | "p") => {
+            let at = definition.find(" DEFERRABLE").unwrap_or(definition.len());
+            let (head, tail) = definition.split_at(at);
+            format!("{head} WITH ({parameters}){tail}")
+        }
+        _ => definition.clone(),
     }
 }
 
@@ -38,47 +81,98 @@ pub fn clause_of(key: &str, constraint: &facts::Constraint) -> CreateConstraint 
 fn definition(op: &CreateConstraint) -> Result<String> {
     match &op.definition {
         Some(definition) => Ok(definition.clone()),
-        None => constraint_clause(&TableConstraint {
-            name: op.name.clone(),
-            kind: op.kind.clone(),
-            columns: op.columns.clone(),
-            check: op.check.clone(),
-            references: op.references.clone(),
-            nulls_not_distinct: op.nulls_not_distinct,
-            deferrable: op.deferrable,
-            initially_deferred: op.initially_deferred,
-        }),
+        None => constraint_clause(&as_of_table(op)),
     }
+}
+
+fn as_of_table(op: &CreateConstraint) -> TableConstraint {
+    TableConstraint {
+        name: op.name.clone(),
+        kind: op.kind.clone(),
+        columns: op.columns.clone(),
+        check: op.check.clone(),
+        no_inherit: op.no_inherit,
+        references: op.references.clone(),
+        exclude: op.exclude.clone(),
+        index_parameters: op.index_parameters.clone(),
+        nulls_not_distinct: op.nulls_not_distinct,
+        deferrable: op.deferrable,
+        initially_deferred: op.initially_deferred,
+    }
+}
+
+/// Whether the index finds the rows that have given values in these columns.
+fn serves(index: &facts::Index, columns: &[String]) -> bool {
+    let Some((_, rest)) = index.definition.split_once('(') else {
+        return false;
+    };
+    let keys = rest.split_once(')').map_or(rest, |(keys, _)| keys);
+    let first: Vec<&str> = keys
+        .split(',')
+        .map(|key| key.trim().split(' ').next().unwrap_or_default())
+        .take(columns.len())
+        .collect();
+    index.valid
+        && !index.definition.contains(" WHERE ")
+        && columns
+            .iter()
+            .all(|column| first.contains(&ident(column).as_str()))
 }
 
 impl Planner<'_> {
     pub fn create_constraint(&mut self, op: &CreateConstraint) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
-        if table
-            .constraints
-            .iter()
-            .any(|constraint| constraint.name == op.name)
-        {
-            return Err(Fault::new(
-                state::DUPLICATE_OBJECT,
-                format!("constraint \"{}\" of table {key} already exists", op.name),
-            )
-            .hint("Choose another name, or stamp the revision if this migration ran before."));
+        if !table.fresh && !translated(&op.up, &op.down).is_empty() {
+            let shadows = self.shadows(&key, &table, &op.up, &op.down)?;
+            return self.constrain(op, &shadows);
+        }
+        self.new_constraint_name(&key, &table, &op.name)?;
+        if op.kind == "primary_key" && !table.fresh {
+            // PostgreSQL leaves NOT NULL behind when a primary key goes.
+            for column in &op.columns {
+                let physical = self.physical(&key, column);
+                if !self.column(&key, &table, &physical)?.not_null {
+                    self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                        table: key.clone(),
+                        column: column.clone(),
+                    }));
+                }
+            }
         }
         // On a table of this migration it leaves with its table.
         if !table.fresh {
+            if op.kind == "primary_key" {
+                self.nullable_again(&key, &table, &op.columns);
+            }
             self.plan
                 .inverse
                 .push(Operation::DropConstraint(DropConstraint {
                     table: key,
                     name: op.name.clone(),
-                    if_exists: false,
+                    immediately: true,
+                    ..DropConstraint::default()
                 }));
         }
         self.constraint_steps(op)
     }
 
     pub fn add_foreign_key(&mut self, op: &AddForeignKey) -> Result<()> {
+        let (key, table) = self.table(&op.table)?;
+        let served =
+            table.fresh || table.empty || table.indexes.iter().any(|i| serves(i, &op.columns));
+        if op.index && !table.indexes.iter().any(|i| serves(i, &op.columns)) {
+            self.create_index(&CreateIndex {
+                name: names::index(&table.name, &op.columns),
+                table: key.clone(),
+                columns: op
+                    .columns
+                    .iter()
+                    .map(|column| column.as_str().into())
+                    .collect(),
+                ..CreateIndex::default()
+            })?;
+        }
+        let mark = self.plan.steps.len();
         self.create_constraint(&CreateConstraint {
             name: op.name.clone(),
             table: op.table.clone(),
@@ -88,35 +182,117 @@ impl Planner<'_> {
             deferrable: op.deferrable,
             initially_deferred: op.initially_deferred,
             ..CreateConstraint::default()
-        })
+        })?;
+        let built = self.plan.steps[..mark].iter().any(|step| {
+            step.relation.as_deref() == Some(key.as_str())
+                && step.sql.contains("INDEX")
+                && step.sql.contains(&format!("({}", idents(&op.columns)))
+        });
+        if !served
+            && !built
+            && let Some(step) = self.plan.steps.get_mut(mark)
+        {
+            step.warning.get_or_insert(format!(
+                "no index of {key} begins with ({}): each DELETE and key UPDATE in {} reads all of it; \"index\": true builds one",
+                op.columns.join(", "),
+                op.references.table
+            ));
+        }
+        Ok(())
+    }
+
+    /// On the way back the columns of a primary key may hold null again, where they could before.
+    fn nullable_again(&mut self, key: &str, table: &Table, columns: &[String]) {
+        for name in columns {
+            if table.column(name).is_some_and(|column| !column.not_null) {
+                self.plan.inverse.push(Operation::DropNotNull(ColumnOf {
+                    table: key.to_owned(),
+                    column: name.clone(),
+                }));
+            }
+        }
     }
 
     /// The steps alone, without an inverse.
     pub fn constraint_steps(&mut self, op: &CreateConstraint) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
+        let op = self.over_physical(&key, &table, op)?;
+        self.steps_of(&key, &table, &op)?;
+        self.remember_constraint(&key, &table, &op)
+    }
+
+    /// What comes after this operation finds the constraint.
+    fn remember_constraint(
+        &mut self,
+        key: &str,
+        table: &Table,
+        op: &CreateConstraint,
+    ) -> Result<()> {
+        let (mut made, index) = pictured(table, &as_of_table(op))?;
+        if let Some(definition) = &op.definition {
+            made.definition.clone_from(definition);
+        }
+        if let Some(references) = &op.references {
+            let (target, found) = self.table(&references.table)?;
+            if op.definition.is_none() {
+                self.twins
+                    .push(pictured_key(key, op, references, &target, &found));
+            }
+            made.references = Some(target);
+        }
+        let name = ident(&op.name);
+        self.made
+            .insert(format!("constraint {name} on table {key}"));
+        if index.is_some() {
+            let index = qualified(&table.schema, &op.name);
+            self.made.insert(format!("index {index}"));
+        }
+        let primary = op.kind == "primary_key";
+        self.change(key, |table| {
+            table.constraints.push(made);
+            table.indexes.extend(index);
+            for column in &mut table.columns {
+                column.not_null |= primary && op.columns.contains(&column.name);
+            }
+        });
+        Ok(())
+    }
+
+    /// The constraint over the columns where the data is, while renames are in flight.
+    fn over_physical(
+        &self,
+        key: &str,
+        table: &Table,
+        op: &CreateConstraint,
+    ) -> Result<CreateConstraint> {
         let mut op = op.clone();
         for column in &mut op.columns {
-            let physical = self.physical(&key, column);
+            let physical = self.physical(key, column);
             if physical != *column {
                 op.definition = op
                     .definition
                     .as_deref()
-                    .map(|text| self.constraint_renamed(&key, text, column, &physical))
+                    .map(|text| self.constraint_renamed(key, text, column, &physical))
                     .transpose()?;
                 *column = physical;
             }
-            self.column(&key, &table, column)?;
-            self.not_replaced(&key, column)?;
+            self.column(key, table, column)?;
+            self.not_replaced(key, column)?;
+        }
+        if let Some(references) = &mut op.references {
+            for column in &mut references.on_delete_set_columns {
+                *column = self.physical(key, column);
+            }
         }
         if let (Some(check), false) = (&op.check, table.fresh) {
             let renaming = self
                 .renamings
                 .iter()
-                .find(|found| found.table == key)
+                .find(|found| found.table == *key)
                 .cloned();
             if let Some(found) = renaming {
-                let text = format!("CHECK ({check})");
-                match self.constraint_renamed(&key, &text, &found.new, &found.old) {
+                let text = check_text(check, op.no_inherit);
+                match self.constraint_renamed(key, &text, &found.new, &found.old) {
                     Ok(renamed) => op.definition = Some(renamed),
                     Err(fault) if fault.is_interruption() => return Err(fault),
                     // It is about other columns, or wrong: the statement itself will say so.
@@ -124,17 +300,21 @@ impl Planner<'_> {
                 }
             }
         }
+        Ok(op)
+    }
+
+    fn steps_of(&mut self, key: &str, table: &Table, op: &CreateConstraint) -> Result<()> {
         if table.fresh || (table.empty && op.kind != "foreign_key") {
             let sql = format!(
                 "ALTER TABLE {key} ADD CONSTRAINT {} {}",
                 ident(&op.name),
-                definition(&op)?
+                definition(op)?
             );
             let phase = self.now();
             let mut step = if table.fresh {
                 unlocked(phase, sql)
             } else {
-                ddl(phase, &key, Lock::AccessExclusive, sql)
+                ddl(phase, key, Lock::AccessExclusive, sql)
             };
             if let Some(references) = &op.references {
                 let (target, found) = self.table(&references.table)?;
@@ -142,30 +322,40 @@ impl Planner<'_> {
                     step = step.also_locks(&target, Lock::ShareRowExclusive);
                 }
             }
-            self.push(step.undo(format!(
+            step = step.undo(format!(
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {}",
                 ident(&op.name)
-            )));
+            ));
+            for column in &op.columns {
+                let nullable = table.column(column).is_some_and(|column| !column.not_null);
+                if op.kind == "primary_key" && nullable && !table.fresh {
+                    let name = ident(column);
+                    step = step.undo(format!(
+                        "ALTER TABLE {key} ALTER COLUMN {name} DROP NOT NULL"
+                    ));
+                }
+            }
+            self.push(step);
             return Ok(());
         }
         let temporal = op.definition.as_deref().is_some_and(facts::is_temporal);
         match op.kind.as_str() {
-            "check" => self.not_valid(&key, &op, None),
+            "check" => self.not_valid(key, op, None),
             "foreign_key" => {
                 let target = match &op.references {
                     Some(references) => Some(self.table(&references.table)?.0),
                     None => None,
                 };
-                if table.kind == "p" {
-                    return Err(Fault::new(
-                        state::FEATURE_NOT_SUPPORTED,
-                        format!("a foreign key on partitioned table {key} cannot be added NOT VALID"),
-                    )
-                    .hint("Add it to each partition, or write the statement with -- migrate:as-written to accept the scan under a lock."));
+                if table.kind == "p"
+                    && !self.facts.foreign_keys_not_valid_on_partitioned()
+                    && let Some(target) = &target
+                {
+                    let definition = definition(op)?;
+                    return self.partitioned_foreign_key(key, target, &op.name, &definition);
                 }
-                self.not_valid(&key, &op, target)
+                self.not_valid(key, op, target)
             }
-            "unique" | "primary_key" if !temporal => self.unique(&key, &table, &op),
+            "unique" | "primary_key" if !temporal => self.unique(key, table, op),
             other => Err(Fault::new(
                 state::FEATURE_NOT_SUPPORTED,
                 format!("a constraint of type \"{other}\" cannot be added to {key} online"),
@@ -200,11 +390,15 @@ impl Planner<'_> {
         .undo(format!(
             "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {name}"
         ));
+        let check = target.is_none();
         if let Some(target) = target {
             step = step.also_locks(&target, Lock::ShareRowExclusive);
         }
         self.push(step);
         if enforced {
+            if check && self.is_partitioned(key) {
+                self.validate_parts(Phase::Migrate, key, &op.name)?;
+            }
             self.push(validate(
                 Phase::Migrate,
                 key,
@@ -216,50 +410,17 @@ impl Planner<'_> {
 
     /// A unique index built concurrently, then taken over by the constraint.
     fn unique(&mut self, key: &str, table: &Table, op: &CreateConstraint) -> Result<()> {
-        if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("a unique constraint on partitioned table {key} cannot be built online"),
-            )
-            .hint(
-                "Write the statement with -- migrate:as-written to accept the build under a lock.",
-            ));
-        }
         let index = qualified(&table.schema, &op.name);
         if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
-            return Err(Fault::new(
-                "42P07",
-                format!(
-                    "relation \"{}\" already exists in schema {}",
-                    op.name, table.schema
-                ),
-            )
-            .hint("The constraint's index needs that name: choose another."));
+            return Err(index_name_taken(&table.schema, &op.name));
         }
         let primary = op.kind == "primary_key";
-        if primary {
-            for column in &op.columns {
-                if !self.column(key, table, column)?.not_null {
-                    self.not_null_steps(Phase::Migrate, key, column, None)?;
-                }
-            }
-        }
         let name = ident(&op.name);
-        let (body, tail) = match &op.definition {
-            Some(definition) => index_of(definition),
-            None => (
-                format!(
-                    "({}){}",
-                    idents(&op.columns),
-                    if op.nulls_not_distinct {
-                        " NULLS NOT DISTINCT"
-                    } else {
-                        ""
-                    }
-                ),
-                deferral(op.deferrable, op.initially_deferred).to_owned(),
-            ),
-        };
+        let (body, tail) = index_of(&definition(op)?);
+        if table.kind == "p" {
+            let whole = definition(op)?;
+            return self.partitioned_unique(key, table, op, (&body, &tail, &whole));
+        }
         self.push(
             concurrent(
                 Phase::Migrate,
@@ -284,66 +445,6 @@ impl Planner<'_> {
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {name}"
             )),
         );
-        Ok(())
-    }
-
-    pub fn drop_constraint(&mut self, op: &DropConstraint) -> Result<()> {
-        let (key, table) = self.table(&op.table)?;
-        let name = ident(&op.name);
-        let sql = format!("ALTER TABLE {key} DROP CONSTRAINT {name}");
-        let found = table
-            .constraints
-            .iter()
-            .find(|constraint| constraint.name == op.name)
-            .cloned();
-        let Some(constraint) = found else {
-            if op.if_exists {
-                return Ok(());
-            }
-            if table.fresh {
-                let phase = self.now();
-                self.push(unlocked(phase, sql));
-                return Ok(());
-            }
-            let names = table
-                .constraints
-                .iter()
-                .map(|constraint| constraint.name.as_str());
-            let fault = Fault::new(
-                state::UNDEFINED_OBJECT,
-                format!("constraint \"{}\" of table {key} does not exist", op.name),
-            );
-            return Err(match crate::document::nearest(&op.name, names) {
-                Some(near) => fault.hint(format!("Did you mean \"{near}\"?")),
-                None => fault,
-            });
-        };
-        let back = clause_of(&key, &constraint);
-        self.plan
-            .inverse
-            .push(Operation::CreateConstraint(back.clone()));
-        let phase = self.now();
-        let mut step = ddl(phase, &key, Lock::AccessExclusive, sql);
-        // Undo is the same recipe as adding it: long work never under a strong lock.
-        let mark = self.plan.steps.len();
-        self.gone.insert(qualified(&table.schema, &op.name));
-        self.change(&key, |table| {
-            table.constraints.retain(|c| c.name != op.name)
-        });
-        self.constraint_steps(&CreateConstraint {
-            name: op.name.clone(),
-            ..back
-        })?;
-        for back in self.plan.steps.split_off(mark) {
-            step = step.undo_as(back.kind, back.sql);
-        }
-        if let Some(target) = &constraint.references {
-            step = step.also_locks(target, Lock::AccessExclusive);
-        }
-        if matches!(constraint.kind.as_str(), "p" | "u" | "x") {
-            step = step.warn("the constraint's index goes with it");
-        }
-        self.push(step);
         Ok(())
     }
 }

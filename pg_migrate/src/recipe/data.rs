@@ -3,7 +3,6 @@
 use crate::document::model::{Backfill, Operation};
 use crate::fault::{Fault, Result};
 use crate::recipe::column::backfill_step;
-use crate::recipe::facts::Table;
 use crate::recipe::plan::Planner;
 use serde_json::{Map, Value, json};
 
@@ -19,14 +18,14 @@ impl Planner<'_> {
                 .hint("Write it as a string: {\"set\": {\"total_cents\": \"total * 100\"}}."));
             };
             let found = self.column(&key, &table, column)?;
-            let volatile = self.volatile(&key, &table, text, &found.data_type)?;
+            let volatile = self.volatile(&key, text, &found.data_type)?;
             if volatile && op.predicate.is_none() {
                 return Err(endless(column));
             }
             set.insert(column.clone(), json!(text));
         }
         if let Some(predicate) = &op.predicate
-            && self.volatile(&key, &table, predicate, "pg_catalog.bool")?
+            && self.volatile(&key, predicate, "pg_catalog.bool")?
         {
             return Err(Fault::invalid("\"where\" calls a volatile function")
                 .detail(format!("The expression: {predicate}."))
@@ -35,7 +34,7 @@ impl Planner<'_> {
         // The way back has no condition of its own.
         for (column, value) in op.down.iter().flatten() {
             if let Some(text) = value.as_str()
-                && self.volatile(&key, &table, text, "")?
+                && self.volatile(&key, text, "")?
             {
                 return Err(endless(column));
             }
@@ -65,27 +64,14 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Whether an expression over a row of the table gives another value each time. Where earlier
-    /// operations change the table it may speak of what is not there yet: then nothing is known of
-    /// it until the backfill begins. An empty `data_type` fits all.
-    fn volatile(&self, key: &str, table: &Table, text: &str, data_type: &str) -> Result<bool> {
+    /// Whether an expression over a row of the table gives another value each time. An empty
+    /// `data_type` fits all.
+    fn volatile(&mut self, key: &str, text: &str, data_type: &str) -> Result<bool> {
         let target = (!data_type.is_empty()).then_some(data_type);
-        let over = if table.fresh { "" } else { key };
-        let changed = table.fresh
-            || self.changed_here(key)
-            || self.plan.touches.iter().any(|touch| touch.table == key);
-        match self.facts.expression(over, text, target) {
-            Err(_) if changed => Ok(false),
-            found => found,
+        match self.objects.mentions_label(text) {
+            true => Ok(false),
+            false => self.reads(key, text, target),
         }
-    }
-
-    /// Whether an earlier operation of this migration changes the table.
-    fn changed_here(&self, key: &str) -> bool {
-        self.plan
-            .steps
-            .iter()
-            .any(|step| step.relation.as_deref() == Some(key))
     }
 }
 

@@ -1,7 +1,15 @@
 //! What recipes need to know of the database. `catalog` fills these; tests make them by hand.
 
+mod object;
+
+pub use object::{Function, Indexed, Object, ObjectFacts, Piece, Query, View};
+
 use crate::fault::Result;
+use crate::pg::parser::Statement;
+use crate::recipe::estimate::Size;
+use crate::recipe::written::Earlier;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -14,10 +22,17 @@ pub struct Table {
     /// Estimated rows (`pg_class.reltuples`), and bytes on disk.
     pub rows: f64,
     pub bytes: i64,
+    /// The role it belongs to, as SQL text.
+    pub owner: String,
+    pub unlogged: bool,
+    /// Of a materialized view: it can be read.
+    pub populated: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
     /// Made earlier in the same migration: its columns may be unknown.
     pub fresh: bool,
+    /// It is, and of its columns only those are known that were added later.
+    pub unlisted: bool,
     /// Temporary or owned by an extension etc. is of no concern here; system catalogs are.
     pub system: bool,
     pub comment: Option<String>,
@@ -27,6 +42,8 @@ pub struct Table {
     pub inherited: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
+    /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
+    pub replica_identity: String,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub constraints: Vec<Constraint>,
@@ -94,6 +111,69 @@ pub struct Index {
     pub clustered: bool,
     /// Tells replicas which row is meant.
     pub replica_identity: bool,
+    /// The index of a partitioned table that this one is a part of, qualified and quoted.
+    pub part_of: Option<String>,
+    /// Quoted; `None`: the database's.
+    pub tablespace: Option<String>,
+    /// Statistics targets of its own columns.
+    pub targets: Vec<Target>,
+}
+
+/// A partitioned table or one of its partitions, at any depth.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Partition {
+    /// Qualified and quoted.
+    pub key: String,
+    pub schema: String,
+    pub name: String,
+    /// Qualified and quoted; `None`: the root.
+    pub parent: Option<String>,
+    /// `pg_class.relkind`: `r`, `p` or `f`.
+    pub kind: String,
+    /// As in SQL (`FOR VALUES …`, `DEFAULT`); of the root, nothing.
+    pub bounds: String,
+    /// Of a partitioned one: the columns of its key.
+    pub columns: Vec<String>,
+    /// Of a partitioned one: an expression is in its key.
+    pub expressions: bool,
+    pub indexes: Vec<Index>,
+    pub constraints: Vec<Constraint>,
+}
+
+/// What the bounds of a partition demand of its rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Condition {
+    pub text: String,
+    /// A CHECK that says the same proves it to ATTACH. Not of hash partitions by values that have a
+    /// collation, nor of keys with a collation of their own: the CHECK reads back with another one.
+    pub provable: bool,
+}
+
+/// One column of an index.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IndexKey {
+    /// By which names of indexes are made; that of the table's column unless it is an expression.
+    pub name: String,
+    pub expression: bool,
+    /// Stored beside the key (INCLUDE).
+    pub included: bool,
+}
+
+/// How an index would be stored: its text after `ON table` as PostgreSQL prints it, and its columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IndexShape {
+    pub definition: String,
+    pub keys: Vec<IndexKey>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Target {
+    /// From 1 on.
+    pub number: i32,
+    pub target: i32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -108,6 +188,8 @@ pub struct Constraint {
     pub validated: bool,
     pub deferrable: bool,
     pub deferred: bool,
+    /// Came with a constraint of the partitioned table it is a partition of.
+    pub inherited: bool,
     /// The referenced table of a foreign key, qualified and quoted.
     pub references: Option<String>,
     pub comment: Option<String>,
@@ -119,8 +201,75 @@ pub struct Constraint {
 pub struct Dependent {
     /// As `pg_describe_object` prints it.
     pub what: String,
-    /// Of a view: its name, qualified and quoted.
+    /// The view, or the table of a constraint, qualified and quoted.
     pub relation: Option<String>,
+}
+
+/// Something that hangs on a column and is carried to the one that takes its place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attached {
+    /// `view`, `rule`, `policy`, `trigger`, `publication`, `statistics`, `function`, `sequence`,
+    /// `identity`, `index`, `constraint`, `default`, `settings` (the column's own), `other`.
+    pub kind: String,
+    /// As `pg_describe_object` prints it.
+    pub what: String,
+    /// Its name in full, and a digest of what it is.
+    pub mark: Option<String>,
+    /// What must be locked to change it, qualified and quoted.
+    pub relation: Option<String>,
+    /// Of a view: how many views are between it and the table, and one. Those of higher rank leave
+    /// first and come last.
+    pub rank: i32,
+    /// Statements that take it away.
+    pub drops: Vec<String>,
+    /// Statements that make it again, whole, by the names it uses.
+    pub makes: Vec<String>,
+    /// Why it cannot be carried.
+    pub obstacle: Option<String>,
+    pub detail: Value,
+}
+
+/// A foreign key, seen from either of its tables. Names of tables are qualified and quoted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ForeignKey {
+    pub name: String,
+    pub table: String,
+    pub columns: Vec<String>,
+    pub references: String,
+    /// The referenced columns, pairwise with `columns`.
+    pub referenced: Vec<String>,
+    pub match_full: bool,
+    pub on_update: Option<String>,
+    pub on_delete: Option<String>,
+    /// The columns that ON DELETE SET NULL or SET DEFAULT sets; empty: all.
+    pub set_columns: Vec<String>,
+    pub deferrable: bool,
+    pub deferred: bool,
+    pub validated: bool,
+    pub comment: Option<String>,
+    /// Why it cannot be carried.
+    pub obstacle: Option<String>,
+}
+
+/// A column under another name and of another type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Move {
+    pub from: String,
+    pub to: String,
+    pub data_type: String,
+}
+
+/// What `ALTER COLUMN TYPE` does besides changing the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Effect {
+    pub rewrites: bool,
+    /// An index is built anew.
+    pub rebuilds: bool,
+    /// The type stays; only its modifier changes.
+    pub same_base: bool,
 }
 
 /// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
@@ -134,6 +283,17 @@ pub fn is_not_enforced(definition: &str) -> bool {
 }
 
 impl Table {
+    /// Its estimated rows, for a message.
+    pub fn row_count(&self) -> String {
+        format!("{:.0}", self.rows)
+    }
+
+    /// Its size on disk, for a message.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn size(&self) -> String {
+        format!("{:.1} MB", self.bytes as f64 / 1024.0 / 1024.0)
+    }
+
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
@@ -141,16 +301,38 @@ impl Table {
 
 /// The questions a recipe may ask. Names of tables and indexes are SQL text (quoted where needed,
 /// qualified or not) and resolve through the search path.
-pub trait Facts {
+pub trait Facts: ObjectFacts {
     fn table(&self, name: &str) -> Result<Option<Table>>;
     /// Whether NOT NULL is a constraint with a name.
     fn names_not_null(&self) -> bool {
+        cfg!(feature = "pg18")
+    }
+    /// Whether a foreign key of a partitioned table can be added NOT VALID.
+    fn foreign_keys_not_valid_on_partitioned(&self) -> bool {
         cfg!(feature = "pg18")
     }
     /// The table whose name is nearest to a misspelt one.
     fn similar_table(&self, name: &str) -> Result<Option<String>>;
     /// The table an index is on, qualified and quoted.
     fn table_of_index(&self, index: &str) -> Result<Option<String>>;
+    /// A partitioned table and everything under it: parents before their partitions. Partitions that
+    /// are being detached are not listed.
+    fn partitions(&self, table: &str) -> Result<Vec<Partition>>;
+    /// What the bounds demand of the rows of a partition called `name`, beside `siblings`; `None`: any
+    /// row fits. Errors: what PostgreSQL says of the bounds.
+    fn partition_condition(
+        &self,
+        table: &str,
+        siblings: &[Partition],
+        name: &str,
+        bounds: &str,
+    ) -> Result<Option<Condition>>;
+    /// What a table's rows fulfil because it is a partition; `None`: it is none.
+    fn condition_of(&self, partition: &str) -> Result<Option<String>>;
+    /// The columns that a condition over the table's rows mentions.
+    fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>>;
+    /// How an index over the table would be stored. `columns`: those the table has or will have.
+    fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
     /// The schema in which an unqualified new object lands, and the bare name.
     fn landing(&self, name: &str) -> Result<(String, String)>;
     /// What else mentions the column: views, rules, policies, generated columns, inbound foreign
@@ -177,13 +359,104 @@ pub trait Facts {
         from: &str,
         to: &str,
     ) -> Result<String>;
+    /// Everything that hangs on the columns, carried or not, indexes and constraints included.
+    fn attached(&self, table: &str, columns: &[String]) -> Result<Vec<Attached>>;
+    /// The foreign keys from and to a table.
+    fn foreign_keys(&self, table: &str) -> Result<Vec<ForeignKey>>;
+    /// An index's text after `ON table` once columns have other names and types; an error if it
+    /// cannot be over those types.
+    fn index_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// A constraint's definition once columns have other names and types.
+    fn constraint_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// The expressions after ON of extended statistics once columns have other names and types.
+    fn statistics_moved(
+        &self,
+        table: &str,
+        columns: &[Column],
+        definition: &str,
+        moves: &[Move],
+    ) -> Result<String>;
+    /// What changing the column's type does, in this session, to a table of this shape with
+    /// indexes of these definitions.
+    fn effect(
+        &self,
+        table: &str,
+        columns: &[Column],
+        indexes: &[String],
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Effect>;
+    /// An error if a foreign key from columns of the first types to columns of the second cannot be.
+    fn comparable(&self, from: &[String], to: &[String]) -> Result<()>;
+    /// What of the attached objects, in the order in which they are made, cannot be made again once
+    /// columns of the table have other types, and why.
+    fn cannot_be_remade(
+        &self,
+        table: &Table,
+        changes: &[(String, String)],
+        attached: &[&Attached],
+    ) -> Result<Vec<String>>;
+    /// The session's time zone.
+    fn time_zone(&self) -> Result<String>;
+    /// Under what name the column that `revision` took away is kept, if it is.
+    fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>>;
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
+    /// The same over a row of the table as it will be: with these columns too, or (`fresh`) with
+    /// them alone.
+    fn expression_over(
+        &self,
+        table: &str,
+        columns: &[Column],
+        fresh: bool,
+        expression: &str,
+        target: Option<&str>,
+    ) -> Result<bool>;
+    /// The foreign keys that reference a unique or primary key.
+    fn foreign_keys_on(&self, table: &str, constraint: &str) -> Result<Vec<ForeignKey>>;
+    /// The columns of the table that the expression reads.
+    fn columns_read(&self, table: &str, expression: &str) -> Result<Vec<String>>;
+    /// Whether a trigger of ours stamps the column at each update.
+    fn is_touched(&self, table: &str, column: &str) -> Result<bool>;
     /// The canonical spelling of a type (`int` → `integer`), or an error that it does not exist.
     fn canonical_type(&self, data_type: &str) -> Result<String>;
     /// Whether columns of that type can be compressed and stored out of line.
     fn toastable(&self, data_type: &str) -> Result<bool>;
     /// Whether an index or any other relation of that name exists in the table's schema.
     fn relation_exists(&self, schema: &str, name: &str) -> Result<bool>;
+    /// The statements of a text, read by PostgreSQL's own parser.
+    fn statements(&self, sql: &str) -> Result<Vec<Statement>>;
+    /// How big a relation is, its partitions included; `None`: there is none of that name.
+    fn size(&self, relation: &str) -> Result<Option<Size>>;
+    /// The tables with a column of the type, qualified and quoted.
+    fn tables_of_type(&self, data_type: &str) -> Result<Vec<String>>;
+    /// How many rows a data statement will write, as the planner of PostgreSQL estimates; `None`:
+    /// not to be told before earlier statements have run.
+    fn touched_rows(&self, sql: &str) -> Result<Option<f64>>;
+    /// Whether a subcommand of ALTER TABLE writes the table, or one of its indexes, anew.
+    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)>;
+    /// The default partition of a partitioned table, qualified and quoted.
+    fn default_partition(&self, table: &str) -> Result<Option<String>>;
+    /// Whether the table already is as `SET LOGGED`, `SET UNLOGGED`, `SET TABLESPACE name` or
+    /// `SET ACCESS METHOD name` would make it.
+    fn is_already(&self, table: &str, change: &str, name: Option<&str>) -> Result<bool>;
+    /// Whether an object of that kind (as in `DROP kind`, with `_` for blanks) is there.
+    fn object_exists(&self, kind: &str, name: &str) -> Result<bool>;
+    /// The statement that puts back what is now; `None`: there is nothing to put back, or no
+    /// statement could.
+    fn earlier(&self, what: &Earlier) -> Result<Option<String>>;
 }

@@ -2,10 +2,14 @@
 
 use crate::document::model::{CreateIndex, DropIndex, IndexColumn, Operation};
 use crate::fault::{Fault, Result, state};
+use crate::recipe::constraint::mentioned;
+use crate::recipe::facts::Index;
 use crate::recipe::plan::{Planner, concurrent, unlocked};
 use crate::recipe::quote::{ident, qualified};
+use crate::recipe::remarks;
 use crate::recipe::step::{Kind, Phase, Step};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn key(column: &IndexColumn) -> String {
     let mut sql = ident(&column.column);
@@ -57,25 +61,37 @@ pub fn drop_index_concurrently(phase: Phase, table: &str, index: &str) -> Step {
     }
 }
 
+fn exists(index: &str) -> Fault {
+    Fault::new("42P07", format!("relation {index} already exists"))
+        .hint("Choose another name, or stamp the revision if this migration ran before.")
+}
+
 impl Planner<'_> {
     pub fn create_index(&mut self, op: &CreateIndex) -> Result<()> {
-        let (table_key, table) = self.table(&op.table)?;
+        let (table_key, table) = self.relation(&op.table, &["r", "p", "m"])?;
         let index = qualified(&table.schema, &op.name);
-        if self.facts.relation_exists(&table.schema, &op.name)? {
+        if !self.gone.contains(&index) && self.facts.relation_exists(&table.schema, &op.name)? {
             if op.if_not_exists {
                 return Ok(());
             }
-            return Err(
-                Fault::new("42P07", format!("relation {index} already exists")).hint(
-                    "Choose another name, or stamp the revision if this migration ran before.",
-                ),
-            );
+            return Err(exists(&index));
         }
         for column in &op.columns {
             let physical = self.physical(&table_key, &column.column);
             self.column(&table_key, &table, &physical)?;
         }
         let body = definition(op);
+        let made = Index {
+            name: op.name.clone(),
+            definition: body.clone(),
+            columns: mentioned(&table, &body),
+            unique: op.unique,
+            valid: true,
+            ..Index::default()
+        };
+        if table.indexes.iter().any(|index| index.name == op.name) {
+            return Err(exists(&index));
+        }
         let unique = if op.unique { "UNIQUE " } else { "" };
         let name = ident(&op.name);
         if table.fresh {
@@ -88,19 +104,13 @@ impl Planner<'_> {
                 )
                 .undo(format!("DROP INDEX IF EXISTS {index}")),
             );
+            self.change(&table_key, |table| table.indexes.push(made));
             return Ok(());
         }
         self.plan.inverse.push(Operation::DropIndex(DropIndex {
             name: index.clone(),
             if_exists: false,
         }));
-        if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("{table_key} is partitioned: its index cannot be built in one concurrent statement"),
-            )
-            .hint("Create the index on each partition, or write the statement with -- migrate:as-written to accept SHARE locks on all partitions."));
-        }
         // While a rename is in flight the data lives under the old name, and so must the index;
         // the new application is served by a copy on the new column that leaves at contract.
         self.mentions_none_replaced(&table_key, &body)?;
@@ -114,6 +124,15 @@ impl Planner<'_> {
         }
         for (name, body) in bodies {
             let index = qualified(&table.schema, &name);
+            if table.kind == "p" {
+                let names = if name == op.name {
+                    op.partitions.clone()
+                } else {
+                    BTreeMap::new()
+                };
+                self.partitioned_index(&table_key, &table, &name, op.unique, &body, &names)?;
+                continue;
+            }
             self.push(
                 concurrent(
                     Phase::Migrate,
@@ -130,13 +149,28 @@ impl Planner<'_> {
                 ),
             );
         }
+        self.made.insert(format!("index {index}"));
+        self.change(&table_key, |table| table.indexes.push(made));
         Ok(())
+    }
+
+    /// The table of an index that an earlier operation makes.
+    fn made_here(&self, schema: &str, name: &str) -> Option<String> {
+        self.known_tables()
+            .find(|(_, table)| {
+                table.schema == schema && table.indexes.iter().any(|index| index.name == name)
+            })
+            .map(|(key, _)| key.clone())
     }
 
     /// A definition that PostgreSQL would refuse is refused before anything runs.
     fn check_definition(&self, table: &str, body: &str) -> Result<()> {
-        // A column added earlier in this migration is not there yet to try it on.
-        if self.plan.touches.iter().any(|touch| touch.table == table) {
+        // What this migration makes is not there yet to try it on: a type, an enum's value, a column.
+        if self.barrier
+            || !self.made_objects.is_empty()
+            || self.half_known(table)
+            || self.plan.touches.iter().any(|touch| touch.table == table)
+        {
             return Ok(());
         }
         self.index_renamed(table, body, "", "").map(drop)
@@ -171,7 +205,12 @@ impl Planner<'_> {
     }
 
     pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {
-        let Some(table_name) = self.facts.table_of_index(&op.name)? else {
+        let (schema, bare) = self.facts.landing(&op.name)?;
+        let found = match self.made_here(&schema, &bare) {
+            Some(table) => Some(table),
+            None => self.facts.table_of_index(&op.name)?,
+        };
+        let Some(table_name) = found else {
             if op.if_exists {
                 return Ok(());
             }
@@ -180,8 +219,7 @@ impl Planner<'_> {
                 format!("index {} does not exist", op.name),
             ));
         };
-        let (table_key, table) = self.table(&table_name)?;
-        let bare = self.facts.landing(&op.name)?.1;
+        let (table_key, table) = self.relation(&table_name, &["r", "p", "m"])?;
         let Some(index) = table
             .indexes
             .iter()
@@ -200,28 +238,50 @@ impl Planner<'_> {
             )
             .hint("Use drop_constraint: the index goes with it."));
         }
+        let said = remarks::of_index(&table_key, &table, &index);
+        self.plan.inverse.extend(remarks::operations(said));
+        self.gone.insert(qualified(&table.schema, &index.name));
+        self.drops(&table_key, &index.name, Phase::Contract);
+        self.change(&table_key, |table| {
+            table.indexes.retain(|found| found.name != index.name);
+        });
+        if table.fresh {
+            let name = qualified(&table.schema, &index.name);
+            let phase = self.now();
+            self.push(unlocked(phase, format!("DROP INDEX {name}")));
+            return Ok(());
+        }
+        let qualified = qualified(&table.schema, &index.name);
+        self.not_a_part(&qualified, index.part_of.as_deref())?;
+        let partitions = match table.kind.as_str() {
+            "p" => self.parts_of_index(&table_key, &qualified)?,
+            _ => BTreeMap::new(),
+        };
         self.plan.inverse.push(Operation::CreateIndex(CreateIndex {
             name: index.name.clone(),
             table: table_key.clone(),
             unique: index.unique,
             definition: Some(index.definition.clone()),
+            partitions,
             ..CreateIndex::default()
         }));
-        let qualified = qualified(&table.schema, &index.name);
+        self.change(&table_key, |table| {
+            table.indexes.retain(|other| other.name != index.name);
+        });
         if table.kind == "p" {
-            return Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!(
-                    "index {qualified} is on a partitioned table and cannot be dropped concurrently"
-                ),
-            )
-            .hint("Write the statement with -- migrate:as-written to accept the lock."));
+            let step = self.drop_partitioned_index(Phase::Contract, &table_key, &qualified);
+            self.push(step);
+            return Ok(());
         }
         self.push(drop_index_concurrently(
             Phase::Contract,
             &table_key,
             &qualified,
         ));
+        // What drops its columns later in this migration need not drop it.
+        self.change(&table_key, |table| {
+            table.indexes.retain(|index| index.name != bare);
+        });
         Ok(())
     }
 }

@@ -4,16 +4,21 @@
 mod column;
 mod constraint;
 mod data;
+pub mod estimate;
 pub mod facts;
 mod index;
 mod names;
+mod object;
+pub mod partition;
 pub mod plan;
 pub mod quote;
+mod remarks;
 pub mod script;
 mod shadow;
 pub mod step;
 mod table;
 mod types;
-mod written;
+pub mod written;
 
-pub use plan::{Plan, Touch, plan};
+pub use column::touch_trigger;
+pub use plan::{How, Plan, Touch, plan};

@@ -66,6 +66,12 @@ pub fn constraint(table: &str, columns: &[String], label: &str, pass: usize) -> 
 
 /// The name of an index over `keys`; the same key twice gets a number.
 pub fn index(table: &str, keys: &[String]) -> String {
+    numbered_index(table, keys, "idx", 0)
+}
+
+/// The name of an index, or of one that belongs to a constraint (`label`: `idx`, `key`, `pkey`).
+/// `pass`: how many names before this one were taken.
+pub fn numbered_index(table: &str, keys: &[String], label: &str, pass: usize) -> String {
     let mut names: Vec<String> = Vec::new();
     for key in keys {
         let mut name = key.clone();
@@ -77,7 +83,14 @@ pub fn index(table: &str, keys: &[String]) -> String {
         }
         names.push(name);
     }
-    object_name(table, &addition(&names), "idx")
+    let addition = match label {
+        "pkey" => String::new(),
+        _ => addition(&names),
+    };
+    match pass {
+        0 => object_name(table, &addition, label),
+        _ => object_name(table, &addition, &format!("{label}{pass}")),
+    }
 }
 
 #[cfg(test)]

@@ -4,24 +4,21 @@
 
 mod build;
 mod order;
+mod read;
+mod statement;
+mod uses;
 
 pub use build::{concurrent, ddl, unlocked, validate, verify};
+pub use uses::{How, Touch};
 
 use crate::document::model::Operation;
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::recipe::facts::{Column, Dependent, Facts, Table};
+use crate::recipe::facts::{Column, Dependent, Facts, ForeignKey, Table};
+use crate::recipe::object::Objects;
 use crate::recipe::quote;
 use crate::recipe::step::{Kind, Phase, Step};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A column whose shape a migration changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touch {
-    pub table: String,
-    pub column: String,
-}
 
 /// Everything the engine needs to run a migration and to take it back.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +29,8 @@ pub struct Plan {
     /// Why there is no way back, if there is none.
     pub irreversible: Option<String>,
     pub touches: Vec<Touch>,
+    /// Columns that it uses beside those.
+    pub uses: Vec<Touch>,
 }
 
 /// A rename in flight: until contract the data lives under `old`.
@@ -49,6 +48,14 @@ pub struct Planner<'a> {
     pub revision: &'a str,
     tables: BTreeMap<String, Table>,
     pub renamings: Vec<Renaming>,
+    /// Constraints and indexes (table, name) that operations so far drop, and when.
+    pub dropped: BTreeMap<(String, String), Phase>,
+    /// Indexes and constraints that they make, as `pg_describe_object` names them.
+    pub made: BTreeSet<String>,
+    /// An SQL statement as written has been planned: what it makes is not known here.
+    pub written: bool,
+    /// What of this operation cannot be checked before it runs.
+    pub doubts: Vec<String>,
     /// Relations that leave at once (views, indexes of constraints): their names are free again.
     pub gone: BTreeSet<String>,
     /// Tables (no column) and columns that leave at contract: until then their names are taken.
@@ -56,35 +63,76 @@ pub struct Planner<'a> {
     /// Columns (with their tables) in whose place one of another type comes at contract, and that
     /// type.
     pub replaced: BTreeMap<(String, String), String>,
+    pub objects: Objects,
+    /// Names that parts of indexes get: qualified and quoted.
+    pub taken: BTreeSet<String>,
+    /// Copies of foreign keys that earlier operations of this migration make over shadow columns.
+    pub twins: Vec<ForeignKey>,
+    /// The whole migration, and the number of the operation that is being planned.
+    pub operations: &'a [Operation],
+    pub at: usize,
+    /// Later operations that were planned together with an earlier one.
+    pub done_ahead: BTreeSet<usize>,
+    /// Objects other than tables that this migration makes.
+    pub made_objects: BTreeSet<String>,
+    /// What follows must run in another transaction than what was planned so far.
+    pub barrier: bool,
+    /// Steps of the operations before this one.
+    pub planned: usize,
     pub plan: Plan,
 }
 
 /// Plans the operations of one migration. Errors name the operation by its number and kind.
-pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Result<Plan> {
+pub fn plan<'a>(
+    operations: &'a [Operation],
+    facts: &'a dyn Facts,
+    revision: &'a str,
+) -> Result<Plan> {
+    let flat = flat(operations);
     let mut planner = Planner {
         facts,
         revision,
         tables: BTreeMap::new(),
         renamings: Vec::new(),
+        dropped: BTreeMap::new(),
+        made: BTreeSet::new(),
+        written: false,
+        doubts: Vec::new(),
         gone: BTreeSet::new(),
         leaving: BTreeSet::new(),
         replaced: BTreeMap::new(),
+        objects: Objects::default(),
+        taken: BTreeSet::new(),
+        twins: Vec::new(),
+        operations: &flat,
+        at: 0,
+        done_ahead: BTreeSet::new(),
+        made_objects: BTreeSet::new(),
+        barrier: false,
+        planned: 0,
         plan: Plan::default(),
     };
-    for (number, operation) in operations.iter().enumerate() {
-        planner.operation(operation).map_err(|fault| {
-            let place = format!("operations[{number}].{}", operation.kind());
-            Fault {
-                detail: Some(match fault.detail {
-                    Some(detail) => format!("{detail} (in {place})"),
-                    None => format!("In {place}."),
-                }),
-                ..fault
+    let mut number = 0;
+    for operation in operations {
+        match operation {
+            Operation::Statement(statement) => {
+                let first = number;
+                number += statement.operations.len();
+                for (more, operation) in planner.stands_for(statement)?.iter().enumerate() {
+                    planner.placed((first + more).min(number.saturating_sub(1)), operation)?;
+                }
+                planner.tell_original(&statement.sql);
             }
-        })?;
+            _ => {
+                planner.placed(number, operation)?;
+                number += 1;
+            }
+        }
+        planner.planned = planner.plan.steps.len();
     }
     planner.verify_renamings();
     planner.plan.inverse.reverse();
+    order::drops_first(&mut planner.plan.inverse);
     // Within a phase the document's order holds, but nothing is dropped before all is verified.
     planner.plan.steps.sort_by_key(|step| {
         (
@@ -95,8 +143,87 @@ pub fn plan(operations: &[Operation], facts: &dyn Facts, revision: &str) -> Resu
     Ok(planner.plan)
 }
 
+/// The operations with those that each statement of a script stands for: what later ones look ahead
+/// at.
+fn flat(operations: &[Operation]) -> Vec<Operation> {
+    operations
+        .iter()
+        .flat_map(|operation| match operation {
+            Operation::Statement(statement) => statement.operations.clone(),
+            other => vec![other.clone()],
+        })
+        .collect()
+}
+
 impl Planner<'_> {
+    /// The operations behind the one that is planned.
+    pub fn following(&self) -> &[Operation] {
+        self.operations.get(self.at + 1..).unwrap_or_default()
+    }
+
+    fn one(&mut self, operation: &Operation) -> Result<()> {
+        let (steps, inverse) = (self.plan.steps.len(), self.plan.inverse.len());
+        let fresh = self.is_fresh(operation)?;
+        self.operation(operation)?;
+        let whole = matches!(
+            operation,
+            Operation::DropTable(_) | Operation::RenameTable(_) | Operation::Restore(_)
+        );
+        if fresh && !whole {
+            // It leaves with its table.
+            self.plan.inverse.truncate(inverse);
+        }
+        let doubts = std::mem::take(&mut self.doubts);
+        if let (Some(step), false) = (self.plan.steps.get_mut(steps), doubts.is_empty()) {
+            let doubt = format!("can only be checked when it runs: {}", doubts.join("; "));
+            step.warning = Some(match step.warning.take() {
+                Some(warning) => format!("{warning}; {doubt}"),
+                None => doubt,
+            });
+        }
+        self.written |= matches!(operation, Operation::Sql(op) if !op.on_complete);
+        Ok(())
+    }
+
+    /// Whether it changes a table that an earlier operation makes.
+    fn is_fresh(&self, operation: &Operation) -> Result<bool> {
+        let Some(name) = operation.table() else {
+            return Ok(false);
+        };
+        let (schema, bare) = self.facts.landing(name)?;
+        let found = self.tables.get(&quote::qualified(&schema, &bare));
+        Ok(found.is_some_and(|table| table.fresh))
+    }
+
+    /// Errors name the operation by its number and kind.
+    fn placed(&mut self, number: usize, operation: &Operation) -> Result<()> {
+        self.at = number;
+        if self.done_ahead.contains(&number) {
+            return Ok(());
+        }
+        self.one(operation).map_err(|fault| {
+            let fault = self.objects.too_early(fault);
+            let place = format!("operations[{number}].{}", operation.kind());
+            Fault {
+                detail: Some(match fault.detail {
+                    Some(detail) => format!("{detail} (in {place})"),
+                    None => format!("In {place}."),
+                }),
+                ..fault
+            }
+        })
+    }
+
     fn operation(&mut self, operation: &Operation) -> Result<()> {
+        let before = self.mark(operation)?;
+        self.note_uses(operation)?;
+        self.uses_what_stays(&before)?;
+        self.recipe(operation)
+            .map_err(|fault| self.under_its_old_name(fault))?;
+        self.in_order(&before)
+    }
+
+    fn recipe(&mut self, operation: &Operation) -> Result<()> {
         match operation {
             Operation::CreateTable(op) => self.create_table(op),
             Operation::DropTable(op) => self.drop_table(op),
@@ -109,6 +236,9 @@ impl Planner<'_> {
             Operation::DropIndex(op) => self.drop_index(op),
             Operation::CreateConstraint(op) => self.create_constraint(op),
             Operation::DropConstraint(op) => self.drop_constraint(op),
+            Operation::DropMulticolumnConstraint(op) => self.drop_multicolumn_constraint(op),
+            Operation::RenameConstraint(op) => self.rename_constraint(op),
+            Operation::SetReplicaIdentity(op) => self.set_replica_identity(op),
             Operation::Sql(op) => self.sql(op),
             Operation::Backfill(op) => self.backfill(op),
             Operation::AddForeignKey(op) => self.add_foreign_key(op),
@@ -116,7 +246,19 @@ impl Planner<'_> {
             Operation::DropNotNull(op) => self.drop_not_null(op),
             Operation::TouchColumn(op) => self.touch_column(op),
             Operation::UntouchColumn(op) => self.untouch_column(op),
+            Operation::AttachPartition(op) => self.attach_partition(op),
+            Operation::CreatePartition(op) => self.create_partition(op),
+            Operation::DetachPartition(op) => self.detach_partition(op),
             Operation::Restore(op) => self.restore(op),
+            Operation::Statement(op) => {
+                for operation in self.stands_for(op)? {
+                    self.operation(&operation)?;
+                }
+                Ok(())
+            }
+            Operation::MergeColumns(op) => self.merge_columns(op),
+            Operation::UnmergeColumns(op) => self.unmerge_columns(op),
+            other => self.object(other),
         }
     }
 
@@ -145,15 +287,30 @@ impl Planner<'_> {
         }
     }
 
+    /// What earlier operations of this migration make of a relation, qualified and quoted.
+    pub fn overlay(&self, key: &str) -> Option<Table> {
+        self.tables.get(key).cloned()
+    }
+
     /// The table an operation names: from the overlay, else from the catalog. Gives the key under
     /// which it is known (qualified and quoted) and a copy of its facts.
     pub fn table(&mut self, name: &str) -> Result<(String, Table)> {
+        self.relation(name, &["r", "p"])
+    }
+
+    /// Like `table`, of relations of these kinds.
+    pub fn relation(&mut self, name: &str, kinds: &[&str]) -> Result<(String, Table)> {
         let (schema, bare) = self.facts.landing(name)?;
         let landing = quote::qualified(&schema, &bare);
-        if let Some(table) = self.tables.get(&landing) {
-            return Ok((landing, table.clone()));
-        }
-        let Some(table) = self.facts.table(name)? else {
+        let known = match self.tables.get(&landing) {
+            Some(table) => Some((landing, table.clone())),
+            None => self.facts.table(name)?.map(|found| {
+                let key = quote::qualified(&found.schema, &found.name);
+                let table = self.tables.entry(key.clone()).or_insert(found);
+                (key, table.clone())
+            }),
+        };
+        let Some((key, table)) = known else {
             let mut fault = Fault::new(
                 state::UNDEFINED_TABLE,
                 format!("table {name} does not exist"),
@@ -163,8 +320,6 @@ impl Planner<'_> {
             }
             return Err(fault);
         };
-        let key = quote::qualified(&table.schema, &table.name);
-        let table = self.tables.entry(key.clone()).or_insert(table).clone();
         let wrong = |what: &str| {
             Err(Fault::new(
                 state::WRONG_OBJECT_TYPE,
@@ -175,7 +330,8 @@ impl Planner<'_> {
         match table.kind.as_str() {
             _ if table.system => wrong("a system relation"),
             _ if table.temporary => wrong("a temporary table"),
-            "r" | "p" => Ok((key, table)),
+            kind if kinds.contains(&kind) => Ok((key, table)),
+            "r" | "p" => wrong("a table"),
             "v" => wrong("a view"),
             "m" => wrong("a materialized view"),
             "f" => wrong("a foreign table"),
@@ -204,6 +360,11 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the table, known by its key, is partitioned.
+    pub fn is_partitioned(&self, key: &str) -> bool {
+        self.tables.get(key).is_some_and(|table| table.kind == "p")
+    }
+
     /// Whether a table of that name exists now or will by then.
     pub fn has_table(&self, name: &str) -> Result<bool> {
         let (schema, bare) = self.facts.landing(name)?;
@@ -215,16 +376,47 @@ impl Planner<'_> {
     /// turn comes.
     pub fn dependents(&self, key: &str, column: Option<&str>) -> Result<Vec<Dependent>> {
         let mut found = match column {
-            Some(column) => self.facts.column_dependents(key, column)?,
+            Some(column) => match self.facts.column_dependents(key, column) {
+                // Made by an earlier operation: nothing hangs on it that was not seen.
+                Err(fault)
+                    if fault.sqlstate == state::UNDEFINED_COLUMN
+                        && self
+                            .tables
+                            .get(key)
+                            .is_some_and(|table| table.column(column).is_some()) =>
+                {
+                    Vec::new()
+                }
+                found => found?,
+            },
             None => self.facts.table_dependents(key)?,
         };
+        found.retain(|dependent| !self.is_dropped_key(&dependent.what));
         found.retain(|dependent| {
-            dependent
-                .relation
-                .as_ref()
-                .is_none_or(|relation| !self.gone.contains(relation))
+            dependent.relation.as_ref().is_none_or(|relation| {
+                !self.gone.contains(relation)
+                    && !self.objects.lets_go(relation, key, column)
+                    && !self.lets_go(relation, &dependent.what)
+            })
         });
         Ok(found)
+    }
+
+    /// Whether it is a foreign key that an earlier operation drops.
+    fn is_dropped_key(&self, what: &str) -> bool {
+        self.dropped.keys().any(|(table, name)| {
+            let bare = table.rsplit('.').next().unwrap_or(table);
+            let name = quote::ident(name);
+            [table.as_str(), bare]
+                .iter()
+                .any(|table| what == format!("constraint {name} on table {table}"))
+        })
+    }
+
+    /// Notes a constraint or an index that this operation drops.
+    pub fn drops(&mut self, key: &str, name: &str, phase: Phase) {
+        self.dropped
+            .insert((key.to_owned(), name.to_owned()), phase);
     }
 
     /// An index's text after `ON table` as it reads when `from` is called `to`.
@@ -252,7 +444,8 @@ impl Planner<'_> {
         if let Some(column) = table.column(name) {
             return Ok(column.clone());
         }
-        if table.fresh && table.columns.is_empty() {
+        // What a statement as written makes is not known here.
+        if table.fresh && (table.unlisted || table.columns.is_empty() || self.written) {
             return Ok(Column {
                 name: name.to_owned(),
                 ..Column::default()
@@ -267,6 +460,12 @@ impl Planner<'_> {
             Some(near) => fault.hint(format!("Did you mean \"{near}\"?")),
             None => fault,
         })
+    }
+
+    /// Whether the table has columns of which nothing but the name is known: they come back.
+    pub fn half_known(&self, key: &str) -> bool {
+        let table = self.tables.get(key);
+        table.is_some_and(|table| table.columns.iter().any(|c| c.data_type.is_empty()))
     }
 
     /// Changes the overlay's picture of a table.
@@ -288,11 +487,13 @@ impl Planner<'_> {
         self.tables.insert(key, table);
     }
 
-    pub fn touch(&mut self, table: &str, column: &str) {
-        self.plan.touches.push(Touch {
-            table: table.to_owned(),
-            column: column.to_owned(),
-        });
+    /// The tables that operations so far have named, as they will be by now.
+    pub fn known_tables(&self) -> impl Iterator<Item = (&String, &Table)> {
+        self.tables.iter()
+    }
+
+    pub fn forget(&mut self, key: &str) {
+        self.tables.remove(key);
     }
 
     /// The name under which the data of `column` is until contract, if a rename is in flight.
@@ -309,11 +510,12 @@ impl Planner<'_> {
 
     /// The phase of a step that must see what earlier operations did.
     pub fn now(&self) -> Phase {
-        let migrating = self
-            .plan
-            .steps
-            .iter()
-            .any(|step| step.phase == Phase::Migrate);
+        let migrating = self.barrier
+            || self
+                .plan
+                .steps
+                .iter()
+                .any(|step| step.phase == Phase::Migrate);
         if migrating {
             Phase::Migrate
         } else {

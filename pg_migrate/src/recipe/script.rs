@@ -1,15 +1,20 @@
 //! From the statements of a script to operations. What has an online recipe becomes the operation
 //! that ends in the same schema; the rest stays SQL as written.
 
+mod object;
+mod reader;
+mod settings;
 mod table;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]
 mod tests;
 
+pub use reader::{Reader, passed_over};
+
 use crate::document::model::{
-    Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, Operation, RenameColumn,
-    RenameTable, Sql,
+    Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, DropView, Operation,
+    RenameColumn, RenameTable, Sql,
 };
 use crate::fault::{Fault, Result, state};
 use crate::pg::parser::tree::{
@@ -33,34 +38,36 @@ pub fn operations(
         Node::CopyFromStdin => return Err(crate::pg::parser::copy_from_stdin()),
         _ => {}
     }
-    if immediately && (as_written || !sets_aside(&statement.node)) {
+    if immediately && (as_written || !sets_aside(statement)) {
         return Err(means_nothing(statement, as_written));
     }
     if as_written {
-        return Ok(written(statement));
+        return Ok(written(statement, false));
+    }
+    if immediately && statement.action.tag == "TRUNCATE TABLE" {
+        return Ok(written(statement, false));
     }
     let made = match &statement.node {
         Node::CreateTable(table) => table::create(statement, table)?,
         Node::AlterTable(change) => table::alter(change, immediately)?,
-        Node::CreateIndex(index) => create_index(index),
+        Node::CreateIndex(index) => Some(create_index(index)),
         Node::Drop(drop) => drop_of(drop, immediately)?,
-        Node::RenameColumn { table, from, to } if !table.only && !table.if_exists => {
+        Node::RenameColumn { table, from, to } => {
             Some(vec![Operation::RenameColumn(RenameColumn {
                 table: sql(&table.name),
                 from: from.clone(),
                 to: to.clone(),
             })])
         }
-        Node::RenameTable { table, to } if !table.only && !table.if_exists => {
-            Some(vec![Operation::RenameTable(RenameTable {
-                from: sql(&table.name),
-                to: ident(to),
-            })])
-        }
+        Node::RenameTable { table, to } => Some(vec![Operation::RenameTable(RenameTable {
+            from: sql(&table.name),
+            to: ident(to),
+        })]),
         Node::Update(update) => backfill(update),
+        Node::Object(found) => Some(object::operations(statement, found)),
         _ => None,
     };
-    Ok(made.unwrap_or_else(|| written(statement)))
+    Ok(made.unwrap_or_else(|| written(statement, true)))
 }
 
 /// A name as SQL text.
@@ -71,11 +78,31 @@ fn sql(name: &Name) -> String {
     }
 }
 
-fn written(statement: &Statement) -> Vec<Operation> {
+/// `online`: it is refused where it cannot be done online.
+fn written(statement: &Statement, online: bool) -> Vec<Operation> {
     let creates = match &statement.node {
         Node::CreateTable(table) if !table.temporary => Some(Creates {
             kind: "table".into(),
             name: sql(&table.name),
+        }),
+        Node::Object(tree::Object::View(view)) if !view.replace && !view.if_not_exists => {
+            Some(Creates {
+                kind: if view.materialized {
+                    "materialized_view"
+                } else {
+                    "view"
+                }
+                .into(),
+                name: view.name.clone(),
+            })
+        }
+        Node::Object(tree::Object::Trigger {
+            name,
+            table,
+            replace: false,
+        }) => Some(Creates {
+            kind: "trigger".into(),
+            name: format!("{} ON {table}", ident(name)),
         }),
         Node::Create { kind, name } => Some(Creates {
             kind: (*kind).to_owned(),
@@ -106,6 +133,7 @@ fn written(statement: &Statement) -> Vec<Operation> {
         drops,
         comments,
         up: statement.text.clone(),
+        online,
         no_transaction: !statement.transactional,
         creates,
         ..Sql::default()
@@ -123,8 +151,10 @@ fn transaction_command(word: &str) -> Fault {
     .hint("Take the BEGIN, COMMIT, ROLLBACK and SAVEPOINT lines out.")
 }
 
-fn sets_aside(node: &Node) -> bool {
-    match node {
+/// Whether -- migrate:immediately means something for it.
+fn sets_aside(statement: &Statement) -> bool {
+    match &statement.node {
+        _ if statement.action.tag == "TRUNCATE TABLE" => true,
         Node::Drop(drop) => drop.kind == DropKind::Table,
         Node::AlterTable(change) => change
             .commands
@@ -144,7 +174,7 @@ fn means_nothing(statement: &Statement, as_written: bool) -> Fault {
     } else {
         fault
             .detail(format!("\"{first}\" drops no table and no column."))
-            .hint("Take the line out, or put it before a DROP TABLE or ALTER TABLE … DROP COLUMN.")
+            .hint("Take the line out, or put it before a DROP TABLE, TRUNCATE or ALTER TABLE … DROP COLUMN.")
     }
 }
 
@@ -183,33 +213,36 @@ fn drop_of(drop: &Drop, immediately: bool) -> Result<Option<Vec<Operation>>> {
                 if_exists: drop.if_exists,
             })
         }),
-        DropKind::View | DropKind::Other => None,
+        DropKind::View => each(&|name| {
+            Operation::DropView(DropView {
+                name,
+                if_exists: drop.if_exists,
+            })
+        }),
+        DropKind::Other => None,
     })
 }
 
-fn create_index(index: &Index) -> Option<Vec<Operation>> {
-    if index.table.only {
-        return None;
-    }
+fn create_index(index: &Index) -> Vec<Operation> {
     let name = match &index.name {
         Some(name) => name.clone(),
         None => names::index(&index.table.name.name, &index.keys),
     };
-    Some(vec![Operation::CreateIndex(CreateIndex {
+    vec![Operation::CreateIndex(CreateIndex {
         name,
         table: sql(&index.table.name),
         unique: index.unique,
         definition: Some(index.definition.clone()),
         if_not_exists: index.if_not_exists,
         ..CreateIndex::default()
-    })])
+    })]
 }
 
 /// An update that may be done in batches, and again over rows that moved meanwhile. One that
 /// reads what it writes (`n = n + 1`) would count twice; one that takes the clock without a
 /// condition on what it writes would never be done: they stay one statement.
 fn backfill(update: &Update) -> Option<Vec<Operation>> {
-    if !update.plain || update.once || update.table.only {
+    if !update.plain || update.once {
         return None;
     }
     let set: Map<String, Value> = update

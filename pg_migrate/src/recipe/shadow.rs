@@ -5,18 +5,50 @@
 //! foreign keys both ways, views, policies, statistics, identity, publications) is carried over by
 //! PostgreSQL itself. A type change must keep the new one, and carries over what hangs on the old.
 
+mod attached;
 mod carry;
+mod constrain;
+mod in_place;
+mod keys;
 mod rename;
 mod retype;
+mod together;
+
+pub use constrain::translated;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
-use crate::recipe::plan::{Planner, concurrent, ddl};
+use crate::recipe::plan::{How, Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
-use crate::recipe::types;
+use constrain::changing;
+use in_place::Way;
+
+/// What the names of helpers end with while a change is under way.
+const SHADOW: &str = "_pgm_new";
+
+fn column_type(column: &Column) -> String {
+    match &column.collation {
+        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
+        None => column.data_type.clone(),
+    }
+}
+
+fn refused(group: &retype::Group, blocking: &[String]) -> Fault {
+    refused_for(group.key, &group.columns(), blocking)
+}
+
+/// Why the type of columns cannot be changed.
+fn refused_for(key: &str, columns: &[String], blocking: &[String]) -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        format!("the type of column \"{}\" of {key} cannot be changed online: something hangs on it that cannot be carried over", columns.join("\", \"")),
+    )
+    .detail(blocking.join("; "))
+    .hint("Drop or change these first, in this migration or an earlier one, and make them again afterwards.")
+}
 
 /// A query that counts rows in which old and new disagree.
 fn disagreements(key: &str, table: &Table, agree: &str) -> String {
@@ -60,70 +92,57 @@ impl Planner<'_> {
         if op.needs_column() {
             self.not_replaced(&key, &physical)?;
         }
-        let name = ident(&physical);
-        let new_type = match &op.data_type {
-            Some(wanted) => {
-                let wanted = self.facts.canonical_type(wanted)?;
-                (wanted != column.data_type).then_some(wanted)
-            }
-            None => None,
+        let up = changing(&physical, op.up.as_ref()).cloned();
+        let down = changing(&physical, op.down.as_ref()).cloned();
+        let translated = up.is_some() || down.is_some();
+        let in_place = op.down.is_none() && fills_nulls(op);
+        let op = &AlterColumn {
+            up,
+            down,
+            ..op.clone()
         };
-        let free = new_type
-            .as_deref()
-            .is_some_and(|new| types::metadata_only(&column.data_type, new) && op.up.is_none());
-        match (&new_type, free || table.fresh || table.empty) {
-            (Some(new), true) => {
-                let using = op
-                    .up
-                    .as_ref()
-                    .map(|up| format!(" USING {up}"))
-                    .unwrap_or_default();
-                let phase = self.now();
-                self.push(
-                    ddl(
-                        phase,
-                        &key,
-                        Lock::AccessExclusive,
-                        format!("ALTER TABLE {key} ALTER COLUMN {name} TYPE {new}{using}"),
-                    )
-                    .undo(format!(
-                        "ALTER TABLE {key} ALTER COLUMN {name} TYPE {} USING {}",
-                        column.data_type,
-                        op.down
-                            .clone()
-                            .unwrap_or_else(|| format!("{name}::{}", column.data_type))
-                    )),
-                );
-                self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
-                    table: key.clone(),
-                    column: op.column.clone(),
-                    data_type: Some(column.data_type.clone()),
-                    up: op.down.clone(),
-                    down: op.up.clone(),
-                    ..AlterColumn::default()
-                }));
+        let used = !table.fresh && translated;
+        match self.way(op, &key, &table, &column)? {
+            Some(Way::Shadow { new }) => {
+                return self.alter_beside(op, &key, &table, &column, &new);
             }
-            (Some(new), false) => return self.change_type(op, &key, &table, &column, new),
-            (None, _) => {}
-        }
-        if new_type.is_none() && op.up.is_some() {
-            if op.nullable != Some(false) {
-                if op.data_type.is_some() {
-                    return self.change_type(op, &key, &table, &column, &column.data_type);
-                }
-                return Err(Fault::invalid("up has nothing to do here").hint(
-                    "up gives the value for a new type or, with nullable: false, for the nulls.",
-                ));
+            // The type alone would not need it.
+            Some(Way::InPlace { new, .. }) if used && !table.empty && constrains(op) => {
+                return self.alter_beside(op, &key, &table, &column, &new);
             }
-            self.fill_nulls(&key, &column, op)?;
+            Some(Way::InPlace { new, same_base }) => {
+                self.change_in_place(op, &key, &table, &column, &new, same_base)?;
+            }
+            // The nulls are replaced where they are, unless the old application is to keep them.
+            None if used && in_place => self.fill_nulls(&key, &column, op)?,
+            None if used => {
+                return self.alter_beside(op, &key, &table, &column, &column_type(&column));
+            }
+            None => {}
         }
         self.simple_changes(op, &key, &column)
+    }
+
+    /// Old and new side by side: the column as it is, and a shadow with everything that changes.
+    fn alter_beside(
+        &mut self,
+        op: &AlterColumn,
+        key: &str,
+        table: &Table,
+        column: &Column,
+        new_type: &str,
+    ) -> Result<()> {
+        let shadows = self.shadow(op, key, table, column, new_type)?;
+        for constraint in constraints_of(op, key, &column.name) {
+            self.constrain(&constraint, &shadows)?;
+        }
+        Ok(())
     }
 
     /// `nullable: false` with `up`: nulls are replaced, in old rows and in new ones.
     fn fill_nulls(&mut self, key: &str, column: &Column, op: &AlterColumn) -> Result<()> {
         let Some(up) = &op.up else { return Ok(()) };
-        self.facts.expression(key, up, Some(&column.data_type))?;
+        self.reads(key, up, Some(&column.data_type))?;
         let name = ident(&column.name);
         // 'fill': here a null is never what a writer wants, unlike in a column that is new.
         self.push(
@@ -153,13 +172,21 @@ impl Planner<'_> {
             Lock::AccessExclusive,
             drop_sync_trigger(key, "", &column.name),
         ));
-        self.touch(key, &column.name);
+        self.touch_as(key, &column.name, How::Fill);
         Ok(())
     }
 
     /// Default, comment, nullability, unique, check, references: no copy for what needs none.
     fn simple_changes(&mut self, op: &AlterColumn, key: &str, column: &Column) -> Result<()> {
         let name = ident(&column.name);
+        if op.default.is_some() || op.comment.is_some() {
+            // What a later change of the column finds changed is this migration's doing.
+            self.made.extend([
+                format!("settings of {name}"),
+                format!("the default, comment, privileges or statistics target of column {name}"),
+                format!("default value for column {} of table {key}", column.name),
+            ]);
+        }
         if let Some(default) = &op.default {
             let set = |value: &Option<String>| match value {
                 Some(value) => format!("ALTER TABLE {key} ALTER COLUMN {name} SET DEFAULT {value}"),
@@ -169,9 +196,8 @@ impl Planner<'_> {
                 let data_type = self
                     .replacing(key, &column.name)
                     .unwrap_or_else(|| column.data_type.clone());
-                self.facts
-                    .expression("", value, Some(&data_type))
-                    .map(drop)?;
+                let known = (!data_type.is_empty()).then_some(data_type.as_str());
+                self.reads_alone(value, known)?;
             }
             let phase = self.now_for(key, &column.name);
             let step = ddl(phase, key, Lock::AccessExclusive, set(default));
@@ -213,28 +239,44 @@ impl Planner<'_> {
             Some(true) => self.drop_not_null(&of)?,
             None => {}
         }
-        let one = |name: &str, kind: &str| CreateConstraint {
-            name: name.to_owned(),
-            table: key.to_owned(),
-            kind: kind.to_owned(),
-            columns: vec![op.column.clone()],
-            ..CreateConstraint::default()
-        };
-        if let Some(unique) = &op.unique {
-            self.create_constraint(&one(&unique.name, "unique"))?;
-        }
-        if let Some(check) = &op.check {
-            self.create_constraint(&CreateConstraint {
-                check: Some(check.constraint.clone()),
-                ..one(&check.name, "check")
-            })?;
-        }
-        if let Some(references) = &op.references {
-            self.create_constraint(&CreateConstraint {
-                references: Some(references.into()),
-                ..one(&references.name, "foreign_key")
-            })?;
+        for constraint in constraints_of(op, key, &op.column) {
+            self.create_constraint(&constraint)?;
         }
         Ok(())
     }
+}
+
+/// Whether a value may be forbidden that was not.
+fn constrains(op: &AlterColumn) -> bool {
+    let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+    constrained || op.nullable.is_some()
+}
+
+fn fills_nulls(op: &AlterColumn) -> bool {
+    let constrained = op.unique.is_some() || op.check.is_some() || op.references.is_some();
+    op.nullable == Some(false) && op.up.is_some() && !constrained
+}
+
+/// The constraints the operation asks for, as operations of their own.
+fn constraints_of(op: &AlterColumn, key: &str, column: &str) -> Vec<CreateConstraint> {
+    let one = |name: &str, kind: &str| CreateConstraint {
+        name: name.to_owned(),
+        table: key.to_owned(),
+        kind: kind.to_owned(),
+        columns: vec![column.to_owned()],
+        ..CreateConstraint::default()
+    };
+    let unique = op.unique.iter().map(|unique| one(&unique.name, "unique"));
+    let check = op.check.iter().map(|check| CreateConstraint {
+        check: Some(check.constraint.clone()),
+        no_inherit: check.no_inherit,
+        ..one(&check.name, "check")
+    });
+    let references = op.references.iter().map(|references| CreateConstraint {
+        references: Some(references.into()),
+        deferrable: references.deferrable,
+        initially_deferred: references.initially_deferred,
+        ..one(&references.name, "foreign_key")
+    });
+    unique.chain(check).chain(references).collect()
 }

@@ -27,6 +27,9 @@ pub enum Kind {
     Backfill,
     /// A query that must find nothing before the contract goes on.
     Verify,
+    /// Asks at its turn which partitions still lack what the migration gives to each: that becomes
+    /// steps before it.
+    Partitions,
 }
 
 /// A table lock, weakest first; the names are PostgreSQL's.
@@ -43,6 +46,26 @@ pub enum Lock {
 }
 
 impl Lock {
+    /// PostgreSQL's number of it (lockdefs.h).
+    pub fn number(self) -> i32 {
+        self as i32 + 1
+    }
+
+    /// By its number in PostgreSQL (lockdefs.h), from 1.
+    pub fn numbered(number: u8) -> Option<Lock> {
+        Some(match number {
+            1 => Lock::AccessShare,
+            2 => Lock::RowShare,
+            3 => Lock::RowExclusive,
+            4 => Lock::ShareUpdateExclusive,
+            5 => Lock::Share,
+            6 => Lock::ShareRowExclusive,
+            7 => Lock::Exclusive,
+            8 => Lock::AccessExclusive,
+            _ => return None,
+        })
+    }
+
     /// The words of `LOCK TABLE … IN … MODE`.
     pub fn mode(self) -> &'static str {
         match self {
@@ -89,6 +112,15 @@ pub struct Step {
 }
 
 impl Step {
+    /// The strongest lock it takes on any table.
+    pub fn strongest(&self) -> Option<Lock> {
+        let also = self.args.get("also_locks").and_then(Value::as_array);
+        let others = also.into_iter().flatten().filter_map(|also| {
+            serde_json::from_value::<Lock>(also.get("lock").cloned().unwrap_or_default()).ok()
+        });
+        others.max().max(self.lock)
+    }
+
     /// Whether it may run in a transaction block that somebody else began.
     pub fn in_transaction(&self) -> bool {
         self.kind != Kind::Concurrent && self.phase == Phase::Expand

@@ -1,52 +1,47 @@
-//! Which type changes are metadata only, and the renaming of an identifier inside an expression.
+//! What the names of types say, and the renaming of an identifier inside an expression.
 
+use crate::pg::parser::before_collation;
+use crate::recipe::facts::Column;
 use crate::recipe::quote::ident;
 
-/// A canonical type name split into its base and its modifiers.
-fn parts(data_type: &str) -> (String, Vec<i64>) {
-    match (data_type.find('('), data_type.find(')')) {
-        (Some(open), Some(close)) if open < close => {
-            let modifiers = data_type[open + 1..close]
-                .split(',')
-                .filter_map(|part| part.trim().parse().ok())
-                .collect();
-            (
-                format!("{}{}", &data_type[..open], &data_type[close + 1..]),
-                modifiers,
-            )
-        }
-        _ => (data_type.to_owned(), Vec::new()),
-    }
+/// Whether a column is of the type as it was asked for; a type that says no collation is meant with
+/// its own.
+pub fn same_type(column: &Column, wanted: &str) -> bool {
+    let (data_type, collation) = before_collation(wanted);
+    let bare = |name: &str| {
+        let name = name.trim();
+        let name = name.get(7..).filter(|_| {
+            name.get(..7)
+                .is_some_and(|word| word.eq_ignore_ascii_case("collate"))
+        });
+        name.map(|name| name.trim().trim_start_matches("pg_catalog.").to_owned())
+    };
+    let has = column
+        .collation
+        .as_ref()
+        .map(|name| name.trim_start_matches("pg_catalog.").to_owned());
+    data_type.trim() == column.data_type && bare(collation) == has
 }
 
-/// Whether PostgreSQL changes the type without rewriting the table or rebuilding an index.
-/// Both names as `format_type` prints them. Measured on PostgreSQL 15; `timestamp` ↔ `timestamptz`
-/// depends on the session's time zone and so never counts.
-pub fn metadata_only(old: &str, new: &str) -> bool {
-    let ((from, was), (to, is)) = (parts(old), parts(new));
-    let longer = |unlimited_is_max: bool| match (was.first(), is.first()) {
-        (_, None) => unlimited_is_max,
-        (Some(was), Some(is)) => is >= was,
-        (None, Some(_)) => false,
-    };
-    match (from.as_str(), to.as_str()) {
-        ("character varying", "character varying") => longer(true),
-        ("character varying", "text") => true,
-        ("text", "character varying") => is.is_empty(),
-        ("bit varying", "bit varying") => longer(true),
-        ("bit", "bit varying") => is.is_empty() || longer(true),
-        ("cidr", "inet") | ("xml", "text") => true,
-        ("numeric", "numeric") => {
-            is.is_empty() || (was.len() == 2 && is.len() == 2 && is[1] == was[1] && is[0] >= was[0])
-        }
-        (a, b)
-            if a == b
-                && (a.starts_with("timestamp") || a.starts_with("time") || a == "interval") =>
-        {
-            longer(true)
-        }
-        _ => false,
-    }
+fn is_zoned(data_type: &str) -> bool {
+    data_type.starts_with("timestamp") && data_type.ends_with("with time zone")
+}
+
+fn is_local(data_type: &str) -> bool {
+    data_type == "date"
+        || (data_type.starts_with("time") && data_type.ends_with("without time zone"))
+}
+
+/// Whether the cast goes by the session's time zone: a writer's may be another than the one in
+/// which the change was asked for.
+pub fn depends_on_zone(from: &str, to: &str) -> bool {
+    (is_zoned(from) && is_local(to)) || (is_local(from) && is_zoned(to))
+}
+
+/// That cast of `value` in the time zone `zone` (an SQL literal), whatever the session's is.
+pub fn zoned(value: &str, from: &str, to: &str, zone: &str) -> String {
+    let middle = if from == "date" { "::timestamp" } else { "" };
+    format!("(({value}{middle}) AT TIME ZONE {zone})::{to}")
 }
 
 /// Renames the identifier `from` to `to` in an SQL expression: not inside strings, not as the name
@@ -108,43 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_whole_list() {
-        for (old, new) in [
-            ("character varying(50)", "character varying(100)"),
-            ("character varying(50)", "character varying"),
-            ("character varying(50)", "text"),
-            ("text", "character varying"),
-            ("numeric(10,2)", "numeric(12,2)"),
-            ("numeric(10,2)", "numeric"),
-            (
-                "timestamp(3) without time zone",
-                "timestamp(6) without time zone",
-            ),
-            ("time(3) without time zone", "time(6) without time zone"),
-            ("interval(3)", "interval"),
-            ("cidr", "inet"),
-            ("bit varying(8)", "bit varying(16)"),
-            ("xml", "text"),
-        ] {
-            assert!(metadata_only(old, new), "{old} to {new}");
-        }
-        for (old, new) in [
-            ("character varying(50)", "character varying(20)"),
-            ("text", "character varying(100)"),
-            ("numeric(10,2)", "numeric(12,3)"),
-            ("numeric", "numeric(12,3)"),
-            ("integer", "bigint"),
-            ("character(10)", "text"),
-            ("timestamp without time zone", "timestamp with time zone"),
-            (
-                "timestamp without time zone",
-                "timestamp(3) without time zone",
-            ),
-            ("json", "jsonb"),
-            ("inet", "cidr"),
-        ] {
-            assert!(!metadata_only(old, new), "{old} to {new}");
-        }
+    fn a_time_zone_is_pinned_only_where_it_counts() {
+        let (plain, zoned_type) = ("timestamp without time zone", "timestamp with time zone");
+        assert!(depends_on_zone(plain, zoned_type) && depends_on_zone(zoned_type, "date"));
+        assert!(!depends_on_zone(plain, "date") && !depends_on_zone("text", zoned_type));
+        assert_eq!(
+            zoned("d", "date", zoned_type, "'Europe/Paris'"),
+            "((d::timestamp) AT TIME ZONE 'Europe/Paris')::timestamp with time zone"
+        );
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use crate::fault::{Fault, state};
 use crate::pg::error;
-use crate::pg::trigger::{self, Firing, Held};
+use crate::pg::trigger::{self, Firing, Held, MOST_COLUMNS};
 use crate::pg::tuple::Value;
 use crate::sync::program::{self, Program};
-use crate::sync::rules::{self, Row, Side, Verdict};
+use crate::sync::rules::{self, Policy, Row, Side, Verdict};
 use crate::sync::{filling, moves, settings, touch, version};
 use pgrx::pg_sys::{Datum, FunctionCallInfo, Pg_finfo_record};
 
@@ -21,15 +21,6 @@ impl View {
         self.firing.new_row().value(self.program.new.number)
     }
 
-    /// Both values of the old side: before and after.
-    fn old_values(self) -> Option<(Value, Value)> {
-        let number = self.program.old.as_ref()?.column.number;
-        Some((
-            self.firing.old_row().value(number),
-            self.firing.new_row().value(number),
-        ))
-    }
-
     fn old_value(self) -> Option<Value> {
         let old = self.program.old.as_ref()?;
         Some(self.firing.new_row().value(old.column.number))
@@ -38,7 +29,10 @@ impl View {
 
 impl Row for View {
     fn old_is_null(&self) -> bool {
-        self.old_value().is_none_or(Value::is_null)
+        let row = self.firing.new_row();
+        self.program
+            .olds()
+            .all(|old| row.value(old.column.number).is_null())
     }
 
     fn new_is_null(&self) -> bool {
@@ -46,13 +40,14 @@ impl Row for View {
     }
 
     fn old_is_default(&self) -> bool {
-        let (Some(old), Some(value)) = (self.program.old.as_ref(), self.old_value()) else {
-            return false;
-        };
-        old.default.as_ref().is_some_and(|default| {
-            let default = default.evaluate(self.firing.new_row());
-            old.column.shape.equal(value, default)
-        })
+        let row = self.firing.new_row();
+        self.program.old.is_some()
+            && self.program.olds().all(|old| {
+                old.default.as_ref().is_some_and(|default| {
+                    let value = row.value(old.column.number);
+                    old.column.shape.equal(value, default.evaluate(row))
+                })
+            })
     }
 
     fn new_is_default(&self) -> bool {
@@ -68,18 +63,21 @@ impl Row for View {
         if self.program.new.shape.equal(self.new_value(), up) {
             return true;
         }
-        let (Some(old), Some(value)) = (self.program.old.as_ref(), self.old_value()) else {
-            return false;
-        };
-        old.column.shape.equal(value, old.down.over(row))
+        self.program.old.is_some()
+            && self.program.olds().all(|old| {
+                let value = row.value(old.column.number);
+                old.column.shape.equal(value, old.down.over(row))
+            })
     }
 
     fn old_changed(&self) -> bool {
-        let (Some(old), Some((before, after))) = (self.program.old.as_ref(), self.old_values())
-        else {
-            return false;
-        };
-        !old.column.shape.same(before, after)
+        let (before, after) = (self.firing.old_row(), self.firing.new_row());
+        self.program.olds().any(|old| {
+            let number = old.column.number;
+            !old.column
+                .shape
+                .same(before.value(number), after.value(number))
+        })
     }
 
     fn new_changed(&self) -> bool {
@@ -137,6 +135,8 @@ fn sync(firing: Firing) -> Datum {
         // A backfill of other columns is a write like any other for this pair.
         if filling::is_filling(firing) && firing.assigns(program.new.number) {
             rules::backfill(view, two_way, program.policy)
+        } else if program.policy == Policy::Back && fills_old(view) {
+            Verdict::Keep
         } else {
             rules::update(view, two_way, side(two_way), program.policy)
         }
@@ -145,6 +145,9 @@ fn sync(firing: Firing) -> Datum {
     } else {
         rules::insert(view, two_way, side(two_way), program.policy)
     };
+    if !program.more.is_empty() && matches!(verdict, Verdict::DeriveOld | Verdict::RestoreOld) {
+        return with_olds(view, verdict == Verdict::DeriveOld);
+    }
     let old_number = program.old.as_ref().map(|old| old.column.number);
     let change = match (verdict, program.old.as_ref()) {
         (Verdict::DeriveNew, _) => Some((program.new.number, program.up.over(firing.new_row()))),
@@ -174,6 +177,33 @@ fn sync(firing: Firing) -> Datum {
         Some((number, value)) => firing.with(number, value),
         None => firing.unchanged(),
     }
+}
+
+/// Whether a backfill writes the old side.
+fn fills_old(view: View) -> bool {
+    filling::is_filling(view.firing)
+        && view
+            .program
+            .olds()
+            .any(|old| view.firing.assigns(old.column.number))
+}
+
+/// The row with every old column derived, or as it was before the statement.
+fn with_olds(view: View, derive: bool) -> Datum {
+    let row = view.firing.new_row();
+    let mut numbers = [0; MOST_COLUMNS];
+    let mut values = [row.value(view.program.new.number); MOST_COLUMNS];
+    let mut count = 0;
+    for (at, old) in view.program.olds().take(MOST_COLUMNS).enumerate() {
+        numbers[at] = i32::from(old.column.number);
+        values[at] = if derive {
+            old.down.over(row)
+        } else {
+            view.firing.old_row().value(old.column.number)
+        };
+        count = at + 1;
+    }
+    view.firing.with_all(&numbers[..count], &values[..count])
 }
 
 /// Which side a one-way trigger's column is on differs from recipe to recipe: the values decide.

@@ -1,20 +1,20 @@
 //! Putting the sync trigger on a table, taking it off, and telling it that its backfill is done.
 
+mod several;
+
+pub use several::install_several;
+
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::{self, Compiled};
-use crate::pg::{error, identity, relation_column, spi, subtransaction, trigger};
+use crate::pg::{analyze, error, identity, relation_column, spi, subtransaction, trigger};
+use crate::sync::names::{PREFIX, one_way_name, trigger_name};
 use crate::sync::program::FINISHED;
 use crate::sync::rules::Policy;
 use serde::Deserialize;
 use spi::Arg;
 
-/// The first characters of every trigger's name: `~` sorts last among ASCII, and BEFORE triggers run
-/// in the order of their names.
-const PREFIX: &str = "~~pg_migrate_sync_";
-const LONGEST_NAME: usize = 63;
-
 #[derive(Deserialize)]
-struct Table {
+pub struct Table {
     name: String,
     kind: String,
     owner: u32,
@@ -39,7 +39,7 @@ impl Table {
     }
 
     /// The table, if the current role may change it.
-    fn owned(relation: u32) -> Result<Table> {
+    pub fn owned(relation: u32) -> Result<Table> {
         let table = Self::find(relation)?;
         if !matches!(table.kind.as_str(), "r" | "p") {
             return Err(Fault::new(
@@ -149,7 +149,13 @@ pub fn install(
             "down has nothing to write without an old column",
         ));
     }
-    let name = trigger_name(old, new);
+    let name = match (&up, two_way) {
+        (Some(up), false) => {
+            let rank = rank(relation, &table, up, new)?;
+            one_way_name(new, rank, policy == Policy::Fill)
+        }
+        _ => trigger_name(old, new),
+    };
     create(
         relation,
         &table,
@@ -258,14 +264,14 @@ fn warn_of_later_triggers(relation: u32, table: &Table, name: &str) -> Result<()
 }
 
 #[derive(Deserialize)]
-struct Found {
-    oid: u32,
-    relation: u32,
+pub struct Found {
+    pub oid: u32,
+    pub relation: u32,
     name: String,
 }
 
 /// The sync triggers of these columns on the table and, by `partitions`, its partitions' clones.
-fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
+pub fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
     spi::select(
         "SELECT t.oid::pg_catalog.int8 AS oid, t.tgrelid::pg_catalog.int8 AS relation, t.tgname AS name \
          FROM (WITH RECURSIVE tables AS ( \
@@ -339,41 +345,35 @@ pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
     Ok(())
 }
 
-/// `~~pg_migrate_sync_old~new`, or a hash of both where that is too long or not plain.
-fn trigger_name(old: &str, new: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let name = format!("{PREFIX}{old}~{new}");
-    if name.len() <= LONGEST_NAME && old.chars().chain(new.chars()).all(plain) {
-        return name;
-    }
-    // FNV-1a, 64 bits: the same in every version.
-    let hash = old
-        .bytes()
-        .chain(std::iter::once(0))
-        .chain(new.bytes())
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    format!("{PREFIX}{hash:016x}")
+/// How many one-way triggers must have run, one upon the other, before this one can: it reads what
+/// they fill.
+fn rank(relation: u32, table: &Table, up: &str, new: &str) -> Result<usize> {
+    let reads = analyze::expression(Some(&table.name), up, None)?.columns;
+    let whole = reads.iter().any(|column| column == "*");
+    let existing: Vec<Filling> = spi::select(
+        "SELECT t.tgname AS name, a.attname AS column FROM pg_catalog.pg_trigger t \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) t.tgrelid \
+         WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 AND NOT a.attisdropped \
+           AND t.tgfoid OPERATOR(pg_catalog.=) \
+               'migrate.sync_column_trigger()'::pg_catalog.regprocedure \
+           AND pg_catalog.substring(t.tgargs, 1, pg_catalog.octet_length(a.attname::pg_catalog.text) \
+                   OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog.=) \
+               ('\\x00'::pg_catalog.bytea OPERATOR(pg_catalog.||) \
+                pg_catalog.convert_to(a.attname::pg_catalog.text, pg_catalog.getdatabaseencoding()) \
+                OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea)",
+        &[Arg::Oid(relation)],
+    )?;
+    let before = existing
+        .iter()
+        .filter(|other| other.column != new && (whole || reads.contains(&other.column)))
+        .filter_map(|other| other.name.strip_prefix(PREFIX))
+        .map(|rest| rest.chars().take_while(|c| *c == '~').count());
+    // A filling trigger without a tilde is passed by all that have one.
+    Ok(before.max().unwrap_or(0))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::trigger_name;
-
-    #[test]
-    fn names_sort_last_and_tell_columns_apart() {
-        assert_eq!(trigger_name("a", "b"), "~~pg_migrate_sync_a~b");
-        assert_ne!(trigger_name("a_b", "c"), trigger_name("a", "b_c"));
-        assert_ne!(trigger_name("a~b", "c"), trigger_name("a", "b~c"));
-        assert!(trigger_name("", "b").as_str() > "~pg_migrate_touch_zzz");
-    }
-
-    #[test]
-    fn long_names_are_hashed() {
-        let long = "x".repeat(63);
-        let name = trigger_name(&long, &long);
-        assert!(name.len() <= 63);
-        assert_ne!(name, trigger_name(&long, "y"));
-    }
+#[derive(Deserialize)]
+struct Filling {
+    name: String,
+    column: String,
 }

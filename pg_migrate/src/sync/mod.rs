@@ -19,7 +19,9 @@
 mod entry;
 mod filling;
 mod install;
+mod late;
 mod moves;
+mod names;
 mod program;
 mod rules;
 mod settings;
@@ -27,5 +29,6 @@ mod touch;
 mod version;
 
 pub use filling::filling;
-pub use install::{drop_trigger, finished, install};
+pub use install::{drop_trigger, finished, install, install_several};
+pub use late::late;
 pub use settings::register_settings;

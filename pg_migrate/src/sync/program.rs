@@ -40,13 +40,21 @@ pub struct Old {
     pub default: Option<Compiled>,
 }
 
+impl Program {
+    pub fn olds(&self) -> impl Iterator<Item = &Old> {
+        self.old.iter().chain(&self.more)
+    }
+}
+
 pub struct Program {
     pub old: Option<Old>,
+    /// More old columns that the new one holds: all follow it together.
+    pub more: Vec<Old>,
     pub new: Column,
     pub up: Derivation,
     pub new_default: Option<Compiled>,
     pub policy: Policy,
-    /// One-way: the columns that `up` reads; empty where following makes no sense.
+    /// Other columns that `up` reads; empty where following makes no sense.
     pub sources: Vec<Column>,
     pub installed: u32,
     pub first_epoch: bool,
@@ -157,11 +165,40 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
             (Derivation::Run(up), None)
         }
     };
-    let sources = match (&up, &old, policy) {
-        (Derivation::Run(up), None, Policy::New | Policy::Raise) if !up.volatile => up
+    let mut more = Vec::new();
+    for pair in definition.arguments.get(5..).unwrap_or(&[]).chunks(2) {
+        let [name, down] = pair else {
+            return Err(Fault::invalid(
+                "each further old column needs its expression",
+            ));
+        };
+        let column = place.column(name)?;
+        more.push(Old {
+            down: place.derivation(Some(down), new.number, column.number)?,
+            default: Compiled::default_of(place.relation, column.number)?,
+            column,
+        });
+    }
+    if !more.is_empty() && (definition.is_partition || more.len() >= trigger::MOST_COLUMNS) {
+        return Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "several old columns cannot be kept in sync here",
+        )
+        .detail(format!(
+            "The table is a partition, or they are more than {}.",
+            trigger::MOST_COLUMNS
+        )));
+    }
+    let olds: Vec<i16> = old
+        .iter()
+        .chain(&more)
+        .map(|old| old.column.number)
+        .collect();
+    let sources = match (&up, policy) {
+        (Derivation::Run(up), Policy::New | Policy::Raise) if !up.volatile => up
             .reads
             .iter()
-            .filter(|number| **number != new.number)
+            .filter(|number| **number != new.number && !olds.contains(number))
             .map(|number| place.numbered(*number))
             .collect(),
         _ => Vec::new(),
@@ -169,6 +206,7 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
     Ok(Program {
         new_default: Compiled::default_of(place.relation, new.number)?,
         old,
+        more,
         new,
         up,
         policy,

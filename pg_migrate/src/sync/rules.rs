@@ -19,6 +19,9 @@ pub enum Policy {
     Raise,
     /// One-way only: the new column is never null, whoever writes it.
     Fill,
+    /// Several old columns come back: a backfill of theirs is taken as given, and the new column is
+    /// right as it is.
+    Back,
 }
 
 impl Policy {
@@ -27,6 +30,7 @@ impl Policy {
             "new" => Some(Policy::New),
             "raise" => Some(Policy::Raise),
             "fill" => Some(Policy::Fill),
+            "back" => Some(Policy::Back),
             _ => None,
         }
     }
@@ -74,7 +78,7 @@ pub trait Row {
     /// The version that is replaced was written before the trigger was there, and its backfill has
     /// not ended: a null in `new` says nothing.
     fn unfilled(&self) -> bool;
-    /// One-way: a column that `up` reads changed, and `new` was what `up` gave before.
+    /// Another column that `up` reads changed, and `new` was what `up` gave before.
     fn follows(&self) -> bool;
 }
 
@@ -122,8 +126,10 @@ fn both(row: impl Row, side: Side, policy: Policy) -> Verdict {
     // side, even if a statement writes it back (`SET new = lower(new)`, an ORM that saves every
     // column). Only a session that says it knows the new side is taken at its word.
     let unfilled = || !new_changed && row.new_is_null() && row.unfilled();
+    // What the old side writes elsewhere in the row may give the new side another value too.
+    let follows = || !old_changed && !new_changed && row.follows();
     match side {
-        Side::Old if old_changed || unfilled() => Verdict::DeriveNew,
+        Side::Old if old_changed || unfilled() || follows() => Verdict::DeriveNew,
         Side::Old if new_changed => Verdict::RestoreNew,
         Side::New if new_changed => Verdict::DeriveOld,
         Side::New if unfilled() => {
@@ -138,7 +144,7 @@ fn both(row: impl Row, side: Side, policy: Policy) -> Verdict {
         Side::Unknown => match (old_changed, new_changed) {
             (true, false) => Verdict::DeriveNew,
             (false, true) => Verdict::DeriveOld,
-            (false, false) if unfilled() => Verdict::DeriveNew,
+            (false, false) if unfilled() || follows() => Verdict::DeriveNew,
             (false, false) => Verdict::Keep,
             (true, true) if row.agrees() => Verdict::Keep,
             (true, true) if policy == Policy::Raise => Verdict::Conflict,

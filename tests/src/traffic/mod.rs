@@ -7,6 +7,7 @@
 mod latency;
 mod outcome;
 mod record;
+mod spec;
 mod statements;
 mod writer;
 
@@ -17,82 +18,10 @@ use std::time::{Duration, Instant};
 
 pub use latency::Latency;
 pub use record::{Mappings, Record, Report, Value};
+pub use spec::{Generator, Mapping, Role, TrafficSpec};
 
 use crate::{Db, Failure};
 use writer::{Writer, Written};
-
-/// Which of the two releases of the application a writer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Old,
-    New,
-}
-
-/// The n-th value an application writes, in the text form of its column.
-pub type Generator = fn(u64) -> Option<String>;
-pub type Mapping = fn(Option<&str>) -> Option<String>;
-
-#[derive(Debug, Clone)]
-pub struct TrafficSpec {
-    /// As written in SQL.
-    pub table: String,
-    /// A unique integer column.
-    pub key: String,
-    /// The column that each release knows; one per role, and one of them may be missing.
-    pub columns: Vec<(String, Role)>,
-    /// Other columns, with the SQL expression that inserts and now and then an update give them.
-    pub also: Vec<(String, String)>,
-    pub threads: usize,
-    pub old_value: Generator,
-    pub new_value: Generator,
-    /// What the new release must see of the old one's value, and the reverse.
-    pub up: Mapping,
-    pub down: Mapping,
-    /// Some operations are transactions over several rows, of which some are rolled back.
-    pub transactions: bool,
-    /// Some inserts are `INSERT … ON CONFLICT (key) DO UPDATE`.
-    pub upserts: bool,
-    /// Between two operations of one writer.
-    pub pause: Duration,
-    /// The same seed chooses the same operations.
-    pub seed: u64,
-}
-
-impl TrafficSpec {
-    /// Four writers of unique texts, identity mapping, a millisecond between operations.
-    pub fn new(table: &str, key: &str, columns: &[(&str, Role)]) -> Self {
-        Self {
-            table: table.to_owned(),
-            key: key.to_owned(),
-            columns: columns
-                .iter()
-                .map(|(name, role)| ((*name).to_owned(), *role))
-                .collect(),
-            also: Vec::new(),
-            threads: 4,
-            old_value: |n| Some(format!("old-{n}")),
-            new_value: |n| Some(format!("new-{n}")),
-            up: |text| text.map(str::to_owned),
-            down: |text| text.map(str::to_owned),
-            transactions: true,
-            upserts: true,
-            pause: Duration::from_millis(1),
-            seed: 1,
-        }
-    }
-
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        self
-    }
-
-    fn column(&self, role: Role) -> Option<&str> {
-        self.columns
-            .iter()
-            .find(|(_, of)| *of == role)
-            .map(|(name, _)| name.as_str())
-    }
-}
 
 /// What the writers and the test look at together.
 #[derive(Debug)]
@@ -108,11 +37,24 @@ struct Shared {
     phase: AtomicUsize,
     operations: AtomicU64,
     failed: AtomicU64,
+    names: Mutex<Vec<String>>,
+    /// SQLSTATEs that are no errors when the new release meets them.
+    expected: Mutex<Vec<String>>,
+    refused: AtomicU64,
+    stopped: Stop,
+}
+
+/// Writers stand still between two operations while somebody looks at what they did.
+#[derive(Debug, Default)]
+struct Stop {
+    wanted: AtomicBool,
+    /// From now on every row counts as written by this release.
+    settle: Mutex<Option<Role>>,
+    records: Mutex<Vec<(usize, Record, Vec<String>)>>,
 }
 
 pub struct Traffic {
     shared: Arc<Shared>,
-    phases: Mutex<Vec<String>>,
     writers: Vec<JoinHandle<Written>>,
 }
 
@@ -137,6 +79,10 @@ impl Traffic {
             phase: AtomicUsize::new(0),
             operations: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            names: Mutex::new(vec!["before".to_owned()]),
+            expected: Mutex::new(Vec::new()),
+            refused: AtomicU64::new(0),
+            stopped: Stop::default(),
             spec,
         });
         let highest = parts
@@ -153,11 +99,7 @@ impl Traffic {
                 std::thread::spawn(move || writer.run())
             })
             .collect();
-        Self {
-            shared,
-            phases: Mutex::new(vec!["before".to_owned()]),
-            writers,
-        }
+        Self { shared, writers }
     }
 
     /// Deploys: from now on `count` of the writers are of the new release. Returns when no
@@ -193,7 +135,7 @@ impl Traffic {
 
     /// Operations that begin from now on are counted under this name.
     pub fn mark(&self, phase: &str) {
-        let mut phases = self.phases.lock().unwrap();
+        let mut phases = self.shared.names.lock().unwrap();
         phases.push(phase.to_owned());
         self.shared.phase.store(phases.len() - 1, Ordering::SeqCst);
     }
@@ -213,6 +155,72 @@ impl Traffic {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
+    /// From now on these SQLSTATEs are no errors when the new release meets them: what it says is
+    /// refused because the old shape is back. They are counted.
+    pub fn expect_refusals(&self, sqlstates: &[&str]) {
+        *self.shared.expected.lock().unwrap() =
+            sqlstates.iter().map(|state| (*state).to_owned()).collect();
+    }
+
+    /// So far.
+    pub fn refusals(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// Lets the writers do as many more operations; returns early when one saw an error.
+    #[track_caller]
+    pub fn run_operations(&self, count: u64) {
+        let (goal, end) = (
+            self.operations() + self.refusals() + count,
+            Instant::now() + Duration::from_secs(60),
+        );
+        while self.operations() + self.refusals() < goal && self.errors() == 0 {
+            assert!(Instant::now() < end, "the writers are stuck");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Has every writer stand still, gives what they did so far, and calls `look` with it before
+    /// they go on. `settle`: from then on every row counts as written by that release, as it saw
+    /// the row: the other side is gone, and what it could not say with it.
+    #[track_caller]
+    pub fn stand_still<T>(&self, settle: Option<Role>, look: impl FnOnce(&Report) -> T) -> T {
+        let stopped = &self.shared.stopped;
+        *stopped.settle.lock().unwrap() = settle;
+        stopped.records.lock().unwrap().clear();
+        stopped.wanted.store(true, Ordering::SeqCst);
+        let end = Instant::now() + Duration::from_secs(120);
+        while stopped.records.lock().unwrap().len() < self.writers.len() {
+            assert!(Instant::now() < end, "a writer is stuck");
+            assert!(
+                self.writers.iter().all(|w| !w.is_finished()),
+                "a writer died"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut report = self.report();
+        for (_, record, errors) in stopped.records.lock().unwrap().iter() {
+            report.expected.extend(record.clone());
+            report.errors.extend(errors.iter().cloned());
+        }
+        let found = look(&report);
+        stopped.wanted.store(false, Ordering::SeqCst);
+        found
+    }
+
+    fn report(&self) -> Report {
+        let spec = &self.shared.spec;
+        Report {
+            errors: Vec::new(),
+            failed: self.errors(),
+            operations: self.operations(),
+            disconnects: 0,
+            phases: Vec::new(),
+            expected: Record::new(),
+            mappings: spec.mappings(),
+        }
+    }
+
     /// Lets traffic run for a while; returns early when an application saw an error.
     pub fn run_for(&self, time: Duration) {
         let end = Instant::now() + time;
@@ -224,21 +232,10 @@ impl Traffic {
     #[track_caller]
     pub fn stop(mut self) -> Report {
         self.shared.stop.store(true, Ordering::SeqCst);
-        let phases = std::mem::take(&mut *self.phases.lock().unwrap());
+        self.shared.stopped.wanted.store(false, Ordering::SeqCst);
+        let mut report = self.report();
+        let phases = self.shared.names.lock().unwrap().clone();
         let mut micros: Vec<Vec<u32>> = vec![Vec::new(); phases.len()];
-        let spec = &self.shared.spec;
-        let mut report = Report {
-            errors: Vec::new(),
-            failed: 0,
-            operations: 0,
-            disconnects: 0,
-            phases: Vec::new(),
-            expected: Record::new(),
-            mappings: Mappings {
-                up: spec.up,
-                down: spec.down,
-            },
-        };
         for writer in self.writers.drain(..) {
             let written = writer.join().expect("a writer panicked");
             report.errors.extend(written.errors);

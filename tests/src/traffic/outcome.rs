@@ -43,6 +43,18 @@ pub fn in_transaction(
 ) -> Result<(), Trouble> {
     let trouble = |error: postgres::Error| refused(None, &error);
     let mut transaction = client.transaction().map_err(trouble)?;
+    // Done twice, the first time taken back: an insert must find its key free again.
+    if let Some(operation) = operations.first() {
+        let mut savepoint = transaction.savepoint("before").map_err(trouble)?;
+        let count = statements.execute(
+            &mut savepoint,
+            operation.kind,
+            operation.key,
+            text(operation),
+        );
+        judge(operation, count, expected)?;
+        savepoint.rollback().map_err(trouble)?;
+    }
     for operation in operations {
         let count = statements.execute(
             &mut transaction,
@@ -92,7 +104,9 @@ pub fn judge(
     let wanted = expected.maps.seen_by(expected.role, value);
     // Until the backfill has come by, a value of the old release is not there yet for the new one.
     let unfilled = expected.role == Role::New && value.by == Role::Old && answer.text.is_none();
-    if answer.text != wanted && !unfilled {
+    // Where both releases use one column, its values change at the contract.
+    let contracted = answer.text == expected.maps.left_to(expected.role, value);
+    if answer.text != wanted && !unfilled && !contracted {
         return Err(Trouble::Wrong(format!(
             "read key {key}: {:?} wrote it and {wanted:?} should be seen, but it was {:?}",
             value.by, answer.text

@@ -23,6 +23,7 @@ pub type Record = HashMap<i64, Option<Value>>;
 pub struct Mappings {
     pub up: Mapping,
     pub down: Mapping,
+    pub at_contract: Mapping,
 }
 
 impl Mappings {
@@ -32,6 +33,14 @@ impl Mappings {
             (Role::Old, Role::New) => (self.up)(text),
             (Role::New, Role::Old) => (self.down)(text),
             _ => text.map(str::to_owned),
+        }
+    }
+
+    /// What is left of a value for `role` when the other release's shape is gone.
+    pub fn left_to(&self, role: Role, value: &Value) -> Option<String> {
+        match (value.by, role) {
+            (Role::Old, Role::New) => (self.at_contract)(value.text.as_deref()),
+            _ => self.seen_by(role, value),
         }
     }
 }

@@ -46,6 +46,7 @@ impl Statements {
             let used = match kind {
                 Kind::Touch => !spec.also.is_empty(),
                 Kind::Upsert => spec.upserts,
+                Kind::Delete => spec.deletes,
                 _ => true,
             };
             let statement = if used {
@@ -121,27 +122,46 @@ impl Statements {
 }
 
 fn sql(spec: &TrafficSpec, role: Role, kind: Kind) -> String {
-    let (table, key) = (&spec.table, &spec.key);
+    let (table, key) = (spec.table(role), spec.key(role));
+    let parameter = match (&spec.new_parameter, role) {
+        (Some(text), Role::New) => text,
+        _ => "$2",
+    };
     let column = spec.column(role).unwrap_or_default();
-    let names: String = spec
-        .also
+    let with: Vec<(&str, &str)> = spec
+        .with
         .iter()
-        .map(|(name, _)| format!(", {name}"))
+        .filter(|(of, ..)| *of == role)
+        .map(|(_, name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let values: String = spec
-        .also
+    let others = spec.also.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    let others: Vec<(&str, &str)> = with.iter().copied().chain(others).collect();
+    let names: String = others.iter().map(|(name, _)| format!(", {name}")).collect();
+    let values: String = others
         .iter()
         .map(|(_, value)| format!(", {value}"))
         .collect();
     match kind {
         Kind::Insert => {
-            format!("INSERT INTO {table} ({key}, {column}{names}) VALUES ($1, $2{values})")
+            format!("INSERT INTO {table} ({key}, {column}{names}) VALUES ($1, {parameter}{values})")
         }
-        Kind::Upsert => format!(
-            "INSERT INTO {table} ({key}, {column}{names}) VALUES ($1, $2{values}) \
-             ON CONFLICT ({key}) DO UPDATE SET {column} = excluded.{column}"
-        ),
-        Kind::Update => format!("UPDATE {table} SET {column} = $2 WHERE {key} = $1"),
+        Kind::Upsert => {
+            let set: String = with
+                .iter()
+                .map(|(name, _)| format!(", {name} = excluded.{name}"))
+                .collect();
+            format!(
+                "INSERT INTO {table} ({key}, {column}{names}) VALUES ($1, {parameter}{values}) \
+                 ON CONFLICT ({key}) DO UPDATE SET {column} = excluded.{column}{set}"
+            )
+        }
+        Kind::Update => {
+            let set: String = with
+                .iter()
+                .map(|(name, value)| format!(", {name} = {value}"))
+                .collect();
+            format!("UPDATE {table} SET {column} = {parameter}{set} WHERE {key} = $1")
+        }
         Kind::Touch => {
             let set: Vec<_> = spec
                 .also

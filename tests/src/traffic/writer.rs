@@ -69,13 +69,39 @@ impl Writer {
             let generation = self.shared.generation.load(Ordering::SeqCst);
             let role = self.role();
             self.shared.noticed[self.index].store(generation, Ordering::SeqCst);
-            if self.open(role) {
+            if self.shared.stopped.wanted.load(Ordering::SeqCst) {
+                self.stand_still();
+            } else if self.open(role) {
                 self.step(role);
                 self.shared.operations.fetch_add(1, Ordering::Relaxed);
             }
             std::thread::sleep(self.shared.spec.pause);
         }
         self.written
+    }
+
+    /// Shows what this writer did, once, and takes its rows for those of one release if asked.
+    fn stand_still(&mut self) {
+        let stopped = &self.shared.stopped;
+        let mut records = stopped.records.lock().unwrap();
+        if records.iter().any(|(index, ..)| *index == self.index)
+            || !stopped.wanted.load(Ordering::SeqCst)
+        {
+            return;
+        }
+        let settle = *stopped.settle.lock().unwrap();
+        if let Some(role) = settle {
+            let maps = self.shared.mappings();
+            for value in self.written.record.values_mut().flatten() {
+                value.text = maps.left_to(role, value).map(String::into_boxed_str);
+                value.by = role;
+            }
+        }
+        records.push((
+            self.index,
+            self.written.record.clone(),
+            self.written.errors.clone(),
+        ));
     }
 
     fn role(&self) -> Role {
@@ -107,6 +133,7 @@ impl Writer {
             Err(failure) if failure.sqlstate.is_empty() || failure.sqlstate.starts_with("57P") => {
                 std::thread::sleep(Duration::from_millis(20));
             }
+            Err(failure) if self.refused(role, &failure) => {}
             Err(failure) => {
                 self.error(format!("{role:?} could not start: {failure}"));
                 std::thread::sleep(Duration::from_millis(100));
@@ -155,6 +182,7 @@ impl Writer {
                         .for_each(|operation| self.committed(operation));
                 }
             }
+            Err(Trouble::Refused(_, failure)) if self.refused(role, &failure) => {}
             Err(Trouble::Refused(kind, failure)) => {
                 let sql = self
                     .session
@@ -194,7 +222,7 @@ impl Writer {
         let spec = &self.shared.spec;
         let mut kind = match die {
             0..20 => Kind::Insert,
-            20..33 => Kind::Delete,
+            20..33 if spec.deletes => Kind::Delete,
             33..48 => Kind::Read,
             48..60 if !spec.also.is_empty() => Kind::Touch,
             60..68 if spec.upserts => Kind::Upsert,
@@ -337,7 +365,22 @@ impl Writer {
         Ok(verdict.unwrap_or(false))
     }
 
+    /// Whether the new release was refused something that is gone on purpose.
+    fn refused(&self, role: Role, failure: &Failure) -> bool {
+        let expected = self.shared.expected.lock().unwrap();
+        let refused = role == Role::New && expected.contains(&failure.sqlstate);
+        if refused {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        refused
+    }
+
     fn error(&mut self, text: String) {
+        let phase = self.shared.phase.load(Ordering::SeqCst);
+        let text = match self.shared.names.lock().unwrap().get(phase) {
+            Some(name) => format!("{text}\nduring: {name}"),
+            None => text,
+        };
         self.shared.failed.fetch_add(1, Ordering::Relaxed);
         if self.written.errors.len() < KEPT_ERRORS {
             self.written.errors.push(text);
@@ -347,9 +390,6 @@ impl Writer {
 
 impl Shared {
     fn mappings(&self) -> Mappings {
-        Mappings {
-            up: self.spec.up,
-            down: self.spec.down,
-        }
+        self.spec.mappings()
     }
 }

@@ -100,15 +100,18 @@ fn comments_know_their_place() {
 
 #[test]
 fn what_is_not_closed_is_an_error_with_its_line() {
-    for text in ["\n'a", "\n\"a", "\n/* /* */", "\n$a$ $$", "\nE'a\\'"] {
+    for text in ["\n'a", "\n\"a", "\n/* /* */", "\n$a$ $$"] {
         let fault = scan(text).unwrap_err();
         assert_eq!(fault.sqlstate, state::SYNTAX);
         assert_eq!(
             fault.detail.as_deref(),
-            Some("It begins on line 2."),
+            Some("It begins on line 2, column 1."),
             "{text}"
         );
     }
+    let fault = scan("\nE'a\\'").unwrap_err();
+    let quote = "It begins on line 2, column 2.";
+    assert_eq!(fault.detail.as_deref(), Some(quote));
 }
 
 #[test]

@@ -99,3 +99,35 @@ pub struct ColumnOf {
     pub table: String,
     pub column: String,
 }
+
+/// Several columns become one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergeColumns {
+    pub table: String,
+    /// The new column.
+    pub into: Column,
+    /// Its value, from the old ones.
+    pub up: String,
+    pub columns: Vec<MergedColumn>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergedColumn {
+    pub column: String,
+    /// Its value, from the new one.
+    pub down: String,
+}
+
+/// The way back of `merge_columns`. Written by the extension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnmergeColumns {
+    pub table: String,
+    pub column: String,
+    pub up: String,
+    pub columns: Vec<MergedColumn>,
+    /// One for each of the columns.
+    pub restore: Vec<super::Restore>,
+}

@@ -1,7 +1,11 @@
 //! Operations on indexes and constraints.
 
-use super::TableReferences;
+use super::{Exclude, IndexParameters, TableReferences};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Column → SQL expression over the row.
+pub type Values = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +28,10 @@ pub struct CreateIndex {
     pub definition: Option<String>,
     #[serde(default)]
     pub if_not_exists: bool,
+    /// Ours: on a partitioned table, the names of the parts of the index by partition (qualified and
+    /// quoted); the others are named as PostgreSQL does. Written by the extension.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, String>,
 }
 
 /// A key of an index: a column name, or an object with more.
@@ -42,6 +50,18 @@ pub struct IndexColumn {
     /// Operator class, with its parameters in parentheses if any.
     #[serde(default)]
     pub opclass: Option<String>,
+}
+
+impl From<&str> for IndexColumn {
+    fn from(column: &str) -> Self {
+        IndexColumn {
+            column: column.to_owned(),
+            collate: None,
+            sort: None,
+            nulls: None,
+            opclass: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +85,14 @@ pub struct CreateConstraint {
     #[serde(default)]
     pub check: Option<String>,
     #[serde(default)]
+    pub no_inherit: bool,
+    #[serde(default)]
     pub references: Option<TableReferences>,
+    /// Ours: on tables without rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<Exclude>,
+    #[serde(default)]
+    pub index_parameters: Option<IndexParameters>,
     #[serde(default)]
     pub nulls_not_distinct: bool,
     #[serde(default)]
@@ -75,15 +102,54 @@ pub struct CreateConstraint {
     /// Ours: the whole definition as SQL, in place of the fields above but `columns`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
+    /// What the constraint is for: the value of each column, from the row as the old application
+    /// writes it.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub up: Values,
+    /// The value of each column for the old application.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub down: Values,
+    /// Ours: as in `create_index`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropConstraint {
     pub table: String,
     pub name: String,
+    /// Value of the constraint's one column from the row as the old application writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<String>,
+    /// Value of that column for the old application, for which the constraint holds until contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
     #[serde(default)]
     pub if_exists: bool,
+    /// Ours: at expand, for old and new application at once.
+    #[serde(default)]
+    pub immediately: bool,
+}
+
+/// `drop_constraint` with a value for each of several columns.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropMulticolumnConstraint {
+    pub table: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub up: Values,
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub down: Values,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameConstraint {
+    pub table: String,
+    pub from: String,
+    pub to: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,4 +164,7 @@ pub struct AddForeignKey {
     pub deferrable: bool,
     #[serde(default)]
     pub initially_deferred: bool,
+    /// Builds an index on the referencing columns first, where none begins with them.
+    #[serde(default)]
+    pub index: bool,
 }

@@ -39,24 +39,34 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     pub name: String,
     pub constraint: String,
+    /// Tables that inherit from this one do not get it.
+    #[serde(default)]
+    pub no_inherit: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct References {
     pub name: String,
     pub table: String,
     pub column: String,
+    /// `SIMPLE` or `FULL`.
+    #[serde(default)]
+    pub match_type: Option<String>,
     /// `NO ACTION`, `RESTRICT`, `CASCADE`, `SET NULL`, `SET DEFAULT`.
     #[serde(default)]
     pub on_delete: Option<String>,
     #[serde(default)]
     pub on_update: Option<String>,
+    #[serde(default)]
+    pub deferrable: bool,
+    #[serde(default)]
+    pub initially_deferred: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,7 +88,7 @@ pub struct Identity {
     pub sequence_options: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableConstraint {
     pub name: String,
@@ -90,7 +100,13 @@ pub struct TableConstraint {
     #[serde(default)]
     pub check: Option<String>,
     #[serde(default)]
+    pub no_inherit: bool,
+    #[serde(default)]
     pub references: Option<TableReferences>,
+    #[serde(default)]
+    pub exclude: Option<Exclude>,
+    #[serde(default)]
+    pub index_parameters: Option<IndexParameters>,
     #[serde(default)]
     pub nulls_not_distinct: bool,
     #[serde(default)]
@@ -99,15 +115,49 @@ pub struct TableConstraint {
     pub initially_deferred: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableReferences {
     pub table: String,
     pub columns: Vec<String>,
+    /// `SIMPLE` or `FULL`.
+    #[serde(default)]
+    pub match_type: Option<String>,
     #[serde(default)]
     pub on_delete: Option<String>,
     #[serde(default)]
     pub on_update: Option<String>,
+    /// The columns that `SET NULL` or `SET DEFAULT` is for; none: all of the key.
+    #[serde(default)]
+    pub on_delete_set_columns: Vec<String>,
+}
+
+/// What an exclusion constraint excludes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exclude {
+    /// `None`: btree.
+    #[serde(default)]
+    pub index_method: Option<String>,
+    /// As they stand in SQL: `room WITH =, during WITH &&`.
+    #[serde(default)]
+    pub elements: Option<String>,
+    /// Of the rows it is for.
+    #[serde(default)]
+    pub predicate: Option<String>,
+}
+
+/// Of the index that a constraint stands on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexParameters {
+    #[serde(default)]
+    pub tablespace: Option<String>,
+    /// As they stand in SQL: `fillfactor = 70`.
+    #[serde(default)]
+    pub storage_parameters: Option<String>,
+    #[serde(default)]
+    pub include_columns: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,4 +176,22 @@ pub struct DropTable {
 pub struct RenameTable {
     pub from: String,
     pub to: String,
+}
+
+/// What a replica is told of an updated or deleted row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetReplicaIdentity {
+    pub table: String,
+    pub identity: ReplicaIdentity,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaIdentity {
+    /// `nothing`, `default`, `full` or `index`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub index: Option<String>,
 }

@@ -105,7 +105,7 @@ fn tables_and_columns() {
         ),
         (
             r#"{"create_table": {"name": "t", "columns": [], "constraints": [{"name": "p", "type": "exclude"}]}}"#,
-            "an exclusion constraint is not made with the table",
+            "a constraint of type \"exclude\" needs exclude",
             "create_table.constraints[0].",
         ),
         (
@@ -211,7 +211,7 @@ fn indexes_and_constraints() {
         ),
         (
             r#"{"create_constraint": {"name": "c", "table": "t", "type": "exclude"}}"#,
-            "a constraint of type \"exclude\" needs definition",
+            "a constraint of type \"exclude\" needs exclude",
             "create_constraint.",
         ),
         (

@@ -7,7 +7,8 @@ use crate::engine::run::{self, Progress};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, Event, Revision, StepRow};
 use crate::pg::advisory::SessionLock;
-use crate::pg::subtransaction;
+use crate::pg::{subtransaction, wait};
+use crate::recipe::step::Kind;
 use crate::sync;
 use std::time::Duration;
 
@@ -46,19 +47,22 @@ pub fn batch(
         transactions.commit();
     }
     if ledger::job_done(job).map_err(|fault| run::at_step(fault, step))? {
-        filled(revision, step)?;
+        let all = filled(revision, step, job)?;
         transactions.commit();
-        return Ok(Progress::Done);
+        if all {
+            return Ok(Progress::Done);
+        }
     }
     loop {
         // No subtransaction around it: that a job has failed is kept with the error.
         let batch = backfill::batch(job).map_err(|fault| run::at_step(fault, step))?;
+        let mut all = false;
         if batch.done {
             ledger::job_done(job).map_err(|fault| run::at_step(fault, step))?;
-            filled(revision, step)?;
+            all = filled(revision, step, job)?;
         }
         transactions.commit();
-        if batch.done {
+        if all {
             return Ok(Progress::Done);
         }
         if transactions.mode() != Mode::Rehearsal {
@@ -76,23 +80,45 @@ pub fn batch(
     }
 }
 
-/// The job is through: from now on a null in the new column is one on purpose.
-fn filled(revision: &Revision, step: &StepRow) -> Result<()> {
-    if !ledger::finish_step(step, Duration::ZERO)? {
-        return Ok(()); // another driver saw it first
-    }
-    let name = |key: &str| {
-        step.args
-            .get("sync")
-            .and_then(|sync| sync.get(key))
-            .and_then(serde_json::Value::as_str)
+/// The columns of the trigger that keeps up with the writers of a backfill.
+fn synced(step: &StepRow) -> Option<(&str, &str, &str)> {
+    let sync = step.args.get("sync")?;
+    let name = |key: &str| sync.get(key).and_then(serde_json::Value::as_str);
+    Some((step.relation.as_deref()?, name("old")?, name("new")?))
+}
+
+/// Partitions that came since they were looked for are filled too: whether there are any.
+fn more(revision: &Revision, step: &StepRow, job: i64) -> Result<bool> {
+    let Some((table, old, new)) = synced(step) else {
+        return Ok(false);
     };
-    if let (Some(old), Some(new), Some(table)) = (name("old"), name("new"), &step.relation) {
-        within(revision, || match catalog::resolve(table)? {
-            Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
-            None => Ok(()),
-        })?;
+    let late = within(revision, || match catalog::resolve(table)? {
+        Some(relation) => subtransaction::attempt(|| sync::late(relation, old, new)),
+        None => Ok(Vec::new()),
+    })?;
+    for leaf in &late {
+        // What is known of it is from before it was detached.
+        ledger::set_stale(job, *leaf, 0, 0)?;
     }
+    if !late.is_empty() {
+        ledger::set_job_state(job, "running", None)?;
+    }
+    Ok(!late.is_empty())
+}
+
+/// The job is through: from now on a null in the new column is one on purpose. `false`: partitions
+/// have come, and the job goes on.
+fn filled(revision: &Revision, step: &StepRow, job: i64) -> Result<bool> {
+    if ledger::lock_job(job)?.is_none() {
+        return Ok(false);
+    }
+    if more(revision, step, job)? {
+        return Ok(false);
+    }
+    if !ledger::finish_step(step, Duration::ZERO)? {
+        return Ok(true); // another driver saw it first
+    }
+    finished(revision, step)?;
     ledger::event(&Event {
         revision: Some(&step.revision),
         direction: Some(&step.direction),
@@ -100,5 +126,50 @@ fn filled(revision: &Revision, step: &StepRow) -> Result<()> {
         what: "step done",
         sql: Some(&step.sql),
         ..Event::default()
+    })?;
+    Ok(true)
+}
+
+fn finished(revision: &Revision, step: &StepRow) -> Result<()> {
+    let Some((table, old, new)) = synced(step) else {
+        return Ok(());
+    };
+    within(revision, || match catalog::resolve(table)? {
+        Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
+        None => Ok(()),
     })
+}
+
+/// Before the contract: fills partitions that were attached since the backfills were done.
+pub fn catch_up(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
+    for step in ledger::steps(&revision.revision, "up")? {
+        if step.kind != Kind::Backfill || step.state != "done" {
+            continue;
+        }
+        let Some(job) = ledger::job_of(&step.revision, &step.direction, step.step)? else {
+            continue;
+        };
+        let mut came = false;
+        while more(revision, &step, job)? {
+            came = true;
+            transactions.commit();
+            loop {
+                wait::check_interrupts();
+                let batch = backfill::batch(job).map_err(|fault| run::at_step(fault, &step))?;
+                transactions.commit();
+                if batch.done {
+                    ledger::job_done(job).map_err(|fault| run::at_step(fault, &step))?;
+                    break;
+                }
+                if batch.idle {
+                    wait::sleep(Duration::from_millis(200));
+                }
+            }
+        }
+        if came {
+            finished(revision, &step)?;
+            transactions.commit();
+        }
+    }
+    Ok(())
 }

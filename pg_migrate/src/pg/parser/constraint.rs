@@ -76,6 +76,7 @@ fn constraint(node: &pg_sys::Constraint, cut: &Cut, body: &Range<usize>) -> Opti
         initially_deferred: node.initdeferred,
         not_valid: node.skip_validation,
         using_index: !node.indexname.is_null(),
+        index: raw::text(node.indexname),
         more: node.is_no_inherit
             || !raw::is_empty(node.including)
             || !raw::is_empty(node.options)

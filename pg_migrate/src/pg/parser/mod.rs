@@ -1,16 +1,23 @@
 //! Splitting a script into statements with PostgreSQL's own parser, and reading of each what
 //! recipes and lint need. Nothing is looked up in a catalog and nothing is run.
 
+mod action;
+mod alter;
 mod block;
 mod comment;
 mod constraint;
 mod cut;
+mod made;
+mod named;
+mod object;
 mod raw;
 mod read;
 mod table;
 mod token;
 pub mod tree;
 
+#[cfg(test)]
+pub use alter::words as change_words;
 pub use cut::before_collation;
 pub use tree::Statement;
 
@@ -37,8 +44,9 @@ pub fn split(sql: &str, first_line: usize) -> Result<Vec<Statement>> {
         )
         .hint("Write other characters as escapes: U&'\\00e9'."));
     }
-    let text =
-        CString::new(sql).map_err(|_| Fault::new(state::SYNTAX, "the script holds a zero byte"))?;
+    let sql = &without_restrict(sql);
+    let text = CString::new(sql.as_str())
+        .map_err(|_| Fault::new(state::SYNTAX, "the script holds a zero byte"))?;
     let arena = Arena::new();
     let list = parse(&text).map_err(|(fault, at)| explain(fault, at, sql, first_line))?;
     let tokens = scan(sql);
@@ -50,6 +58,31 @@ pub fn split(sql: &str, first_line: usize) -> Result<Vec<Statement>> {
         .collect();
     drop(arena);
     Ok(found)
+}
+
+/// pg_dump puts its output between `\restrict` and `\unrestrict`, two commands of psql that hold
+/// nothing of the schema: they become blanks where each stands there once.
+fn without_restrict(sql: &str) -> String {
+    let mark = |line: &str, word: &str| {
+        line.strip_prefix(word)
+            .is_some_and(|rest| rest.starts_with(' ') && !rest.trim().contains(char::is_whitespace))
+    };
+    let both = ["\\restrict", "\\unrestrict"]
+        .iter()
+        .all(|word| sql.lines().filter(|line| mark(line, word)).count() == 1);
+    if !both {
+        return sql.to_owned();
+    }
+    let blank = |line: &str| {
+        if mark(line, "\\restrict") || mark(line, "\\unrestrict") {
+            line.chars()
+                .map(|letter| if letter == '\n' { letter } else { ' ' })
+                .collect()
+        } else {
+            line.to_owned()
+        }
+    };
+    sql.split_inclusive('\n').map(blank).collect()
 }
 
 /// Counts lines on the way through a script.
@@ -95,6 +128,7 @@ fn statement(
         line: lines.of(sql, offset),
         node: read::node(raw.stmt, &cut),
         transactional: block::transactional(raw.stmt),
+        action: action::action(raw.stmt, &cut),
     })
 }
 
@@ -184,10 +218,25 @@ fn explain(fault: Fault, position: c_int, sql: &str, first_line: usize) -> Fault
         .detail(detail)
         .hint("Take the line out: the server runs the script, and knows SQL only.");
     }
+    if let Some(name) = placeholder(&sql[offset..]) {
+        return Fault::new(
+            state::SYNTAX,
+            format!("the placeholder ${{{name}}} has no value here"),
+        )
+        .detail(detail)
+        .hint("The tool that the script was written for fills it in: write the value itself.");
+    }
     if let Some(copy) = inline_copy(&sql[..offset]) {
         return copy_from_stdin().detail(place(sql, copy, first_line));
     }
     fault.detail(detail)
+}
+
+/// The name in `${name}`, as Flyway writes it.
+fn placeholder(sql: &str) -> Option<&str> {
+    let (name, _) = sql.strip_prefix("${")?.split_once('}')?;
+    let plain = |letter: char| letter.is_alphanumeric() || "_.:-".contains(letter);
+    (!name.is_empty() && name.chars().all(plain)).then_some(name)
 }
 
 /// `COPY … FROM STDIN` has no data to read here.

@@ -1,6 +1,8 @@
 //! Reading PostgreSQL's raw parse trees. Every pointer comes from a tree that `split` holds in a
 //! memory context of its own for as long as anything is read from it.
 
+use super::read;
+use super::tree::Name;
 use pgrx::PgTryBuilder;
 use pgrx::pg_sys::{self, Node, NodeTag};
 use std::ffi::{CStr, c_char, c_void};
@@ -18,23 +20,95 @@ macro_rules! tagged {
 }
 
 tagged! {
-    A_Expr T_A_Expr, A_Indirection T_A_Indirection, AlterDatabaseStmt T_AlterDatabaseStmt,
-    AlterSubscriptionStmt T_AlterSubscriptionStmt, AlterTableCmd T_AlterTableCmd,
-    AlterTableStmt T_AlterTableStmt, CaseExpr T_CaseExpr, ClusterStmt T_ClusterStmt, CoalesceExpr T_CoalesceExpr,
-    CollateClause T_CollateClause, ColumnDef T_ColumnDef, ColumnRef T_ColumnRef, CommentStmt T_CommentStmt,
-    CompositeTypeStmt T_CompositeTypeStmt, Constraint T_Constraint, CopyStmt T_CopyStmt,
-    CreateDomainStmt T_CreateDomainStmt, CreateEnumStmt T_CreateEnumStmt,
-    CreateExtensionStmt T_CreateExtensionStmt, CreateFunctionStmt T_CreateFunctionStmt,
-    CreatePolicyStmt T_CreatePolicyStmt, CreatePublicationStmt T_CreatePublicationStmt,
-    CreateRangeStmt T_CreateRangeStmt, CreateSchemaStmt T_CreateSchemaStmt,
-    CreateSeqStmt T_CreateSeqStmt, CreateStatsStmt T_CreateStatsStmt, CreateStmt T_CreateStmt,
-    CreateTableAsStmt T_CreateTableAsStmt, CreateTrigStmt T_CreateTrigStmt, DefElem T_DefElem,
-    DiscardStmt T_DiscardStmt, DropStmt T_DropStmt, FuncCall T_FuncCall, IndexElem T_IndexElem,
-    IndexStmt T_IndexStmt, List T_List, MinMaxExpr T_MinMaxExpr, PartitionCmd T_PartitionCmd,
-    RawStmt T_RawStmt, ReindexStmt T_ReindexStmt, RenameStmt T_RenameStmt, ResTarget T_ResTarget,
-    RuleStmt T_RuleStmt, SQLValueFunction T_SQLValueFunction, SelectStmt T_SelectStmt, String T_String,
-    TransactionStmt T_TransactionStmt, TypeCast T_TypeCast, UpdateStmt T_UpdateStmt,
-    VacuumStmt T_VacuumStmt, ViewStmt T_ViewStmt,
+    A_Expr T_A_Expr,
+    A_Indirection T_A_Indirection,
+    AccessPriv T_AccessPriv,
+    AlterDatabaseStmt T_AlterDatabaseStmt,
+    AlterDomainStmt T_AlterDomainStmt,
+    AlterEnumStmt T_AlterEnumStmt,
+    AlterFunctionStmt T_AlterFunctionStmt,
+    AlterObjectSchemaStmt T_AlterObjectSchemaStmt,
+    AlterOwnerStmt T_AlterOwnerStmt,
+    AlterPolicyStmt T_AlterPolicyStmt,
+    AlterPublicationStmt T_AlterPublicationStmt,
+    AlterSeqStmt T_AlterSeqStmt,
+    AlterStatsStmt T_AlterStatsStmt,
+    AlterSubscriptionStmt T_AlterSubscriptionStmt,
+    AlterTableCmd T_AlterTableCmd,
+    AlterTableMoveAllStmt T_AlterTableMoveAllStmt,
+    AlterTableStmt T_AlterTableStmt,
+    CaseExpr T_CaseExpr,
+    ClusterStmt T_ClusterStmt,
+    CoalesceExpr T_CoalesceExpr,
+    CollateClause T_CollateClause,
+    ColumnDef T_ColumnDef,
+    ColumnRef T_ColumnRef,
+    CommentStmt T_CommentStmt,
+    CompositeTypeStmt T_CompositeTypeStmt,
+    Constraint T_Constraint,
+    CopyStmt T_CopyStmt,
+    CreateAmStmt T_CreateAmStmt,
+    CreateCastStmt T_CreateCastStmt,
+    CreateConversionStmt T_CreateConversionStmt,
+    CreateDomainStmt T_CreateDomainStmt,
+    CreateEnumStmt T_CreateEnumStmt,
+    CreateEventTrigStmt T_CreateEventTrigStmt,
+    CreateExtensionStmt T_CreateExtensionStmt,
+    CreateFdwStmt T_CreateFdwStmt,
+    CreateForeignServerStmt T_CreateForeignServerStmt,
+    CreateForeignTableStmt T_CreateForeignTableStmt,
+    CreateFunctionStmt T_CreateFunctionStmt,
+    CreatePLangStmt T_CreatePLangStmt,
+    CreatePolicyStmt T_CreatePolicyStmt,
+    CreatePublicationStmt T_CreatePublicationStmt,
+    CreateRangeStmt T_CreateRangeStmt,
+    CreateRoleStmt T_CreateRoleStmt,
+    CreateSchemaStmt T_CreateSchemaStmt,
+    CreateSeqStmt T_CreateSeqStmt,
+    CreateStatsStmt T_CreateStatsStmt,
+    CreateStmt T_CreateStmt,
+    CreateTableAsStmt T_CreateTableAsStmt,
+    CreateTransformStmt T_CreateTransformStmt,
+    CreateTrigStmt T_CreateTrigStmt,
+    CreateUserMappingStmt T_CreateUserMappingStmt,
+    DefElem T_DefElem,
+    DefineStmt T_DefineStmt,
+    DeleteStmt T_DeleteStmt,
+    DiscardStmt T_DiscardStmt,
+    DropStmt T_DropStmt,
+    FuncCall T_FuncCall,
+    FunctionParameter T_FunctionParameter,
+    GrantStmt T_GrantStmt,
+    IndexElem T_IndexElem,
+    IndexStmt T_IndexStmt,
+    InsertStmt T_InsertStmt,
+    List T_List,
+    LockStmt T_LockStmt,
+    MergeStmt T_MergeStmt,
+    MinMaxExpr T_MinMaxExpr,
+    ObjectWithArgs T_ObjectWithArgs,
+    PartitionCmd T_PartitionCmd,
+    PublicationObjSpec T_PublicationObjSpec,
+    RangeVar T_RangeVar,
+    RawStmt T_RawStmt,
+    RefreshMatViewStmt T_RefreshMatViewStmt,
+    ReindexStmt T_ReindexStmt,
+    RenameStmt T_RenameStmt,
+    ReplicaIdentityStmt T_ReplicaIdentityStmt,
+    ResTarget T_ResTarget,
+    RuleStmt T_RuleStmt,
+    SQLValueFunction T_SQLValueFunction,
+    SelectStmt T_SelectStmt,
+    String T_String,
+    TransactionStmt T_TransactionStmt,
+    TruncateStmt T_TruncateStmt,
+    TypeCast T_TypeCast,
+    TypeName T_TypeName,
+    UpdateStmt T_UpdateStmt,
+    VacuumRelation T_VacuumRelation,
+    VacuumStmt T_VacuumStmt,
+    VariableSetStmt T_VariableSetStmt,
+    ViewStmt T_ViewStmt,
 }
 
 /// What a pointer of the tree points at.
@@ -134,6 +208,37 @@ unsafe extern "C-unwind" fn collect(node: *mut Node, target: *mut c_void) -> boo
     }
     // SAFETY: a raw expression; the callback has the walker's signature.
     unsafe { pg_sys::raw_expression_tree_walker(node, Some(collect), target) }
+}
+
+/// The relations a query or a data statement mentions, once each; also names of its own WITH
+/// clauses.
+pub fn relations(statement: *const Node) -> Vec<Name> {
+    let mut found: Vec<Name> = Vec::new();
+    let target: *mut c_void = (&raw mut found).cast();
+    PgTryBuilder::new(AssertUnwindSafe(|| {
+        // SAFETY: the walker only reads the tree; `found` outlives the call.
+        unsafe { collect_relations(statement.cast_mut(), target) };
+    }))
+    // Nested too deeply: what was found so far is told.
+    .catch_others(|_| ())
+    .execute();
+    found.dedup();
+    found
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn collect_relations(node: *mut Node, target: *mut c_void) -> bool {
+    if node.is_null() {
+        return false;
+    }
+    if let Some(range) = cast::<pg_sys::RangeVar>(node) {
+        // SAFETY: the value of `relations`; no other reference to it lives while this runs.
+        let found = unsafe { &mut *target.cast::<Vec<Name>>() };
+        found.extend(read::name(range));
+        return false;
+    }
+    // SAFETY: a raw data statement or a part of one; the callback has the walker's signature.
+    unsafe { pg_sys::raw_expression_tree_walker(node, Some(collect_relations), target) }
 }
 
 /// What PostgreSQL calls the column of an index on this expression (`FigureIndexColname`);

@@ -2,6 +2,7 @@
 
 use super::comment;
 use super::cut::Cut;
+use super::object;
 use super::raw::{self, cast, strings, text};
 use super::table;
 use super::tree::{Drop, DropKind, Index, Name, Node, Relation, Update};
@@ -56,6 +57,7 @@ pub fn key(element: &pg_sys::IndexElem) -> String {
 
 pub fn node(stmt: *const pg_sys::Node, cut: &Cut) -> Node {
     recipe_node(stmt, cut)
+        .or_else(|| object::object(stmt, cut).map(Node::Object))
         .or_else(|| create(stmt, cut))
         .unwrap_or(Node::Other)
 }
@@ -66,7 +68,17 @@ fn recipe_node(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         NodeTag::T_AlterTableStmt => table::alter(cast(stmt)?, cut).map(Node::AlterTable),
         NodeTag::T_CreateStmt => table::create(cast(stmt)?, cut),
         NodeTag::T_IndexStmt => index(cast(stmt)?, cut).map(Node::CreateIndex),
-        NodeTag::T_DropStmt => drop_of(cast(stmt)?).map(Node::Drop),
+        NodeTag::T_DropStmt => {
+            let stmt = cast::<pg_sys::DropStmt>(stmt)?;
+            match stmt.removeType {
+                ObjectType::OBJECT_TRIGGER
+                    if stmt.behavior != pg_sys::DropBehavior::DROP_CASCADE =>
+                {
+                    None
+                }
+                _ => drop_of(stmt).map(Node::Drop),
+            }
+        }
         NodeTag::T_RenameStmt => rename(cast(stmt)?),
         NodeTag::T_UpdateStmt => update(cast(stmt)?, cut).map(Node::Update),
         NodeTag::T_CommentStmt => comment::comment(cast(stmt)?).map(Node::Comment),
@@ -246,8 +258,8 @@ fn update(stmt: &pg_sys::UpdateStmt, cut: &Cut) -> Option<Update> {
     Some(found)
 }
 
-/// An object that a DROP of the same kind takes away. Not for OR REPLACE and IF NOT EXISTS, which
-/// may have found it there, and not for what ends with the session.
+/// An object that a DROP of the same kind takes away. Not for OR REPLACE, which may have found it
+/// there, and not for what ends with the session.
 fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
     let lasting = |range: *const pg_sys::RangeVar| {
         let range = raw::at(range)?;
@@ -262,7 +274,6 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
     let (kind, name) = match raw::at(stmt)?.type_ {
         NodeTag::T_CreateTableAsStmt => {
             let stmt = cast::<pg_sys::CreateTableAsStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             let kind = match stmt.objtype {
                 ObjectType::OBJECT_MATVIEW => "materialized_view",
                 _ => "table",
@@ -280,7 +291,6 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         }
         NodeTag::T_CreateSeqStmt => {
             let stmt = cast::<pg_sys::CreateSeqStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             ("sequence", lasting(stmt.sequence)?)
         }
         NodeTag::T_CreateEnumStmt => (
@@ -301,12 +311,11 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         ),
         NodeTag::T_CreateSchemaStmt => {
             let stmt = cast::<pg_sys::CreateSchemaStmt>(stmt)?;
-            fresh(stmt.if_not_exists || !raw::is_empty(stmt.schemaElts))?;
+            fresh(!raw::is_empty(stmt.schemaElts))?;
             ("schema", quote(&text(stmt.schemaname)?))
         }
         NodeTag::T_CreateExtensionStmt => {
             let stmt = cast::<pg_sys::CreateExtensionStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             ("extension", quote(&text(stmt.extname)?))
         }
         NodeTag::T_CreateFunctionStmt => {
@@ -336,14 +345,13 @@ fn create(stmt: *const pg_sys::Node, cut: &Cut) -> Option<Node> {
         }
         NodeTag::T_CreateStatsStmt => {
             let stmt = cast::<pg_sys::CreateStatsStmt>(stmt)?;
-            fresh(stmt.if_not_exists)?;
             ("statistics", listed(stmt.defnames)?)
         }
         NodeTag::T_CreatePublicationStmt => (
             "publication",
             quote(&text(cast::<pg_sys::CreatePublicationStmt>(stmt)?.pubname)?),
         ),
-        _ => return None,
+        other => return super::made::create(other, stmt, cut),
     };
     Some(Node::Create { kind, name })
 }

@@ -6,7 +6,7 @@ use super::raw;
 use super::read::{name, relation};
 use super::tree::{
     AlterTable, Column, Command, CommandKind, Constraint, ConstraintKind, CreateTable, Identity,
-    Node,
+    Name, Node,
 };
 use pgrx::pg_sys::{self, AlterTableType as At, ConstrType as Kind};
 use std::ops::Range;
@@ -42,7 +42,12 @@ pub fn alter(stmt: &pg_sys::AlterTableStmt, cut: &Cut) -> Option<AlterTable> {
     Some(AlterTable { table, commands })
 }
 
-fn command(node: &pg_sys::AlterTableCmd, cut: &Cut, chunk: &Range<usize>) -> Option<CommandKind> {
+/// `chunk`: the tokens of the subcommand.
+pub fn command(
+    node: &pg_sys::AlterTableCmd,
+    cut: &Cut,
+    chunk: &Range<usize>,
+) -> Option<CommandKind> {
     let named = || raw::text(node.name);
     let cascade = node.behavior == pg_sys::DropBehavior::DROP_CASCADE;
     // ALTER [COLUMN] name …
@@ -100,6 +105,18 @@ fn command(node: &pg_sys::AlterTableCmd, cut: &Cut, chunk: &Range<usize>) -> Opt
             cascade,
         },
         At::AT_ValidateConstraint => CommandKind::ValidateConstraint,
+        At::AT_AttachPartition => {
+            let partition = raw::cast::<pg_sys::PartitionCmd>(node.def)?;
+            let at = cut.after_name(cut.at(raw::at(partition.name)?.location)?);
+            CommandKind::AttachPartition {
+                partition: name(partition.name)?,
+                bounds: cut.text(&(at..chunk.end))?.to_owned(),
+            }
+        }
+        At::AT_DetachPartition => {
+            let partition = raw::cast::<pg_sys::PartitionCmd>(node.def)?;
+            CommandKind::DetachPartition(name(partition.name)?)
+        }
         _ => CommandKind::Other,
     })
 }
@@ -230,7 +247,29 @@ pub fn create(stmt: &pg_sys::CreateStmt, cut: &Cut) -> Option<Node> {
         made.foreign_keys = keys;
         made.without_foreign_keys = Some(rest);
     }
+    made.partition_of = partition_of(stmt, cut, &made);
     Some(Node::CreateTable(made))
+}
+
+/// CREATE TABLE … PARTITION OF … without columns, options or partitions of its own.
+fn partition_of(
+    stmt: &pg_sys::CreateStmt,
+    cut: &Cut,
+    made: &CreateTable,
+) -> Option<(Name, String)> {
+    let bare = raw::is_empty(stmt.tableElts)
+        && stmt.partspec.is_null()
+        && raw::is_empty(stmt.options)
+        && stmt.tablespacename.is_null()
+        && stmt.accessMethod.is_null()
+        && raw::at(stmt.relation)?.relpersistence
+            == pg_sys::RELPERSISTENCE_PERMANENT as std::ffi::c_char;
+    if stmt.partbound.is_null() || !bare || made.if_not_exists {
+        return None;
+    }
+    let parent = raw::cast::<pg_sys::RangeVar>(*raw::items(stmt.inhRelations).first()?)?;
+    let at = cut.after_name(cut.at(parent.location)?);
+    Some((name(parent)?, cut.text(&(at..cut.len()))?.to_owned()))
 }
 
 /// The foreign keys to other tables, and the statement without them. `None`: there are none, or

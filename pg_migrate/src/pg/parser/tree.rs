@@ -2,6 +2,10 @@
 //! Names are the identifiers themselves, without quotes; pieces of SQL are cut out of the script
 //! as written.
 
+mod object;
+
+pub use object::{Grant, Object, View};
+
 use std::ops::Range;
 
 /// One statement of a script.
@@ -16,6 +20,113 @@ pub struct Statement {
     pub node: Node,
     /// It may run in a transaction block.
     pub transactional: bool,
+    pub action: Action,
+}
+
+/// What a statement is and what it names: enough to say how it locks, and what was there before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Action {
+    /// PostgreSQL's command tag: `ALTER TABLE`, `CREATE INDEX`, …
+    pub tag: String,
+    /// What is done where the tag does not tell: `RENAME`, `OWNER TO`, `FULL`, …; else empty.
+    pub what: &'static str,
+    /// The relations it changes.
+    pub on: Vec<Name>,
+    /// Relations that it reads or refers to; of a query all it mentions.
+    pub reads: Vec<Name>,
+    /// Of CREATE TABLE: tables its foreign keys refer to.
+    pub refers: Vec<Name>,
+    /// Of ALTER TABLE and its kin.
+    pub changes: Vec<Change>,
+    /// Of DROP.
+    pub dropped: Vec<Named>,
+    /// Of ALTER and COMMENT ON where it is no list.
+    pub object: Option<Named>,
+    /// A part of the object: its column, constraint, trigger, policy, enum value, …
+    pub part: Option<String>,
+    /// The new name, schema or value.
+    pub to: Option<String>,
+    /// The number of the mode of LOCK TABLE, from 1.
+    pub mode: Option<u8>,
+    pub only: bool,
+    /// IF EXISTS or IF NOT EXISTS.
+    pub if_exists: bool,
+    /// OR REPLACE.
+    pub replace: bool,
+    pub concurrent: bool,
+    pub cascade: bool,
+    /// WITH NO DATA.
+    pub no_data: bool,
+    pub not_valid: bool,
+    /// Of SET, RESET and `SELECT set_config`.
+    pub setting: Option<Setting>,
+}
+
+/// One subcommand of ALTER TABLE, ALTER INDEX, ALTER TYPE, …
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// In words of the grammar: `SET LOGGED`, `ENABLE TRIGGER`, …
+    pub what: &'static str,
+    /// The column, trigger, constraint, index, … it is about.
+    pub name: Option<String>,
+    /// The partition or the parent, as SQL text.
+    pub other: Option<String>,
+    /// Names of the parameters it sets.
+    pub options: Vec<String>,
+    /// As written; `None` where it cannot be cut out.
+    pub text: Option<String>,
+    pub if_exists: bool,
+    pub concurrent: bool,
+    pub kind: CommandKind,
+}
+
+/// An object that a statement names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// As `pg_get_object_address` calls it.
+    pub kind: &'static str,
+    /// As DDL calls it.
+    pub word: &'static str,
+    /// As `pg_get_object_address` takes them.
+    pub names: Vec<String>,
+    pub arguments: Vec<String>,
+    /// As DDL names it.
+    pub text: String,
+}
+
+impl Named {
+    /// The relation it is, or is a part of.
+    pub fn relation(&self) -> Option<Name> {
+        let parts = match self.kind {
+            "table" | "view" | "materialized view" | "index" | "sequence" | "foreign table" => {
+                self.names.as_slice()
+            }
+            "trigger" | "policy" | "rule" | "table constraint" | "table column" => {
+                self.names.split_last()?.1
+            }
+            _ => return None,
+        };
+        match parts {
+            [name] => Some(Name {
+                schema: None,
+                name: name.clone(),
+            }),
+            [.., schema, name] => Some(Name {
+                schema: Some(schema.clone()),
+                name: name.clone(),
+            }),
+            [] => None,
+        }
+    }
+}
+
+/// A setting of the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Lower case; `all` for RESET ALL.
+    pub name: String,
+    /// As SQL text; `None`: its default.
+    pub value: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +146,8 @@ pub enum Node {
     },
     Update(Update),
     Comment(Comment),
+    /// On something else than a table, with a recipe.
+    Object(Object),
     /// Makes one object of another kind that `DROP kind name` takes away again.
     Create {
         /// As in `DROP kind`: `materialized_view`, `type`, `function`, …
@@ -74,6 +187,8 @@ pub struct CreateTable {
     pub foreign_keys: Vec<Constraint>,
     /// The statement without them; `None` where there are none.
     pub without_foreign_keys: Option<String>,
+    /// A partition with nothing of its own: its table, and its bounds.
+    pub partition_of: Option<(Name, String)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,6 +247,13 @@ pub enum CommandKind {
         cascade: bool,
     },
     ValidateConstraint,
+    AttachPartition {
+        partition: Name,
+        /// `FOR VALUES …` or `DEFAULT`.
+        bounds: String,
+    },
+    /// CONCURRENTLY or not; FINALIZE is another command.
+    DetachPartition(Name),
     Other,
 }
 
@@ -185,6 +307,8 @@ pub struct Constraint {
     pub not_valid: bool,
     /// `USING INDEX`: takes over an index that exists.
     pub using_index: bool,
+    /// That index.
+    pub index: Option<String>,
     /// It has clauses that are not told in the fields above, `definition` apart (INCLUDE, WITH,
     /// TABLESPACE, MATCH, NO INHERIT, NOT ENFORCED, WITHOUT OVERLAPS, …).
     pub more: bool,

@@ -1,13 +1,15 @@
 //! add_column: nullable and plain first, then its values, then what constrains it.
 
+mod counted;
+
 use super::{backfill_step, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::document::model::{AddColumn, Column, CreateConstraint, DropColumn, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts;
-use crate::recipe::plan::{Planner, ddl, unlocked};
+use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
-use crate::recipe::table::column_clause;
+use crate::recipe::table::{column_clause, inline_constraints};
 use serde_json::json;
 
 impl Planner<'_> {
@@ -26,19 +28,10 @@ impl Planner<'_> {
             )
             .hint("Choose another name, or stamp the revision if this migration ran before."));
         }
-        self.facts
-            .canonical_type(&column.data_type)
-            .or_else(|fault| {
-                // serial and its kin are spellings of the parser, not types.
-                if column.data_type.to_lowercase().contains("serial") {
-                    Ok(String::new())
-                } else {
-                    Err(fault)
-                }
-            })?;
+        let data_type = self.data_type(&column.data_type)?;
         let remembered = facts::Column {
             name: column.name.clone(),
-            data_type: column.data_type.clone(),
+            data_type,
             not_null: !column.nullable,
             default: column.default.clone(),
             ..facts::Column::default()
@@ -57,6 +50,7 @@ impl Planner<'_> {
             literal(self.revision)
         );
         if table.fresh || table.empty {
+            self.value_checked(&key, op)?;
             let sql = format!(
                 "ALTER TABLE {key} ADD COLUMN {}",
                 column_clause(column, true)?
@@ -68,19 +62,24 @@ impl Planner<'_> {
             };
             self.push(step.undo(undo));
             self.comment(&key, column);
-            self.change(&key, |table| table.columns.push(remembered));
+            self.change(&key, |table| {
+                table.columns.push(remembered);
+                inline_constraints(table, column);
+            });
             return Ok(());
         }
-        self.refuse_rewriting(&key, column)?;
-        let volatile = match &column.default {
-            Some(default) => self
-                .facts
-                .expression("", default, Some(&column.data_type))?,
-            None => false,
-        };
-        if let Some(up) = &op.up {
-            self.facts.expression(&key, up, Some(&column.data_type))?;
+        if counted::is_counted(column) {
+            self.plan.inverse.pop();
+            return self.add_counted(op, &key, &table, &undo);
         }
+        self.refuse_rewriting(&key, &table, column)?;
+        self.refuse_checked_domain(&key, &table, column)?;
+        // A value that this migration adds to an enum is there from the migrate phase on.
+        let later = column
+            .default
+            .as_ref()
+            .is_some_and(|default| self.objects.mentions_label(default));
+        let volatile = self.value_checked(&key, op)?;
         let filled = op.up.is_some() || volatile;
         if !column.nullable && column.default.is_none() && op.up.is_none() {
             return Err(Fault::new(
@@ -101,7 +100,8 @@ impl Planner<'_> {
                 sql.push_str(" NOT NULL");
             }
         }
-        self.push(ddl(Phase::Expand, &key, Lock::AccessExclusive, sql).undo(undo));
+        let phase = if later { self.now() } else { Phase::Expand };
+        self.push(ddl(phase, &key, Lock::AccessExclusive, sql).undo(undo));
         self.comment(&key, column);
         self.change(&key, |table| {
             table.columns.push(facts::Column {
@@ -144,6 +144,7 @@ impl Planner<'_> {
         }
         if !column.nullable && !inline_default {
             self.not_null_steps(Phase::Migrate, &key, &column.name, None)?;
+            self.change_column(&key, &column.name, |column| column.not_null = true);
         }
         self.column_constraints(&key, column)?;
         if op.up.is_some() {
@@ -162,11 +163,35 @@ impl Planner<'_> {
                 ));
             }
         }
-        self.touch(&key, &column.name);
+        self.touch_as(&key, &column.name, How::Fill);
         Ok(())
     }
 
-    fn comment(&mut self, key: &str, column: &Column) {
+    /// Reads the column's expressions; whether its default is volatile.
+    fn value_checked(&mut self, key: &str, op: &AddColumn) -> Result<bool> {
+        let column = &op.column;
+        let serial = column.data_type.to_lowercase().contains("serial");
+        if self.makes_type(&column.data_type) {
+            return Ok(false);
+        }
+        let target = (!serial).then_some(column.data_type.as_str());
+        if let Some(up) = &op.up {
+            self.reads(key, up, target)?;
+        }
+        if let Some(text) = column
+            .generated
+            .as_ref()
+            .and_then(|g| g.expression.as_ref())
+        {
+            self.reads(key, text, target)?;
+        }
+        match &column.default {
+            Some(default) => self.reads_alone(default, target),
+            None => Ok(false),
+        }
+    }
+
+    pub fn comment(&mut self, key: &str, column: &Column) {
         if let Some(comment) = &column.comment {
             let sql = format!(
                 "COMMENT ON COLUMN {key}.{} IS {}",
@@ -177,27 +202,28 @@ impl Planner<'_> {
         }
     }
 
-    /// Column forms that PostgreSQL can only make by rewriting the table.
-    fn refuse_rewriting(&self, key: &str, column: &Column) -> Result<()> {
-        let what = match &column.generated {
-            Some(generated) if generated.expression.is_some() => "a stored generated column",
-            Some(_) => "an identity column",
-            None if column.data_type.to_lowercase().contains("serial") => "a serial column",
-            None => return Ok(()),
-        };
+    /// A column that PostgreSQL can only make by rewriting the table.
+    fn refuse_rewriting(&self, key: &str, table: &facts::Table, column: &Column) -> Result<()> {
+        if column.generated.is_none() {
+            return Ok(());
+        }
         Err(Fault::new(
             state::FEATURE_NOT_SUPPORTED,
-            format!("adding {what} would rewrite table {key}, which has rows"),
+            format!("adding a stored generated column would rewrite table {key}, which has rows"),
         )
-        .detail("PostgreSQL holds ACCESS EXCLUSIVE for the length of the rewrite.")
+        .detail(format!(
+            "PostgreSQL holds ACCESS EXCLUSIVE for the length of the rewrite of {} rows, {}. A plain column cannot become a generated one later.",
+            table.row_count(), table.size()
+        ))
         .hint(
-            "Add a plain column with up (the value for existing rows), and give it a default; or \
-             write the statement with -- migrate:as-written to accept the rewrite.",
+            "Add a plain column with up (the same expression): old rows are filled, and until the contract new ones too; \
+             after it the application or a trigger of yours gives the value. Or write the statement with \
+             -- migrate:as-written to accept the rewrite.",
         ))
     }
 
     /// unique, pk, check and references of a column that now exists.
-    fn column_constraints(&mut self, key: &str, column: &Column) -> Result<()> {
+    pub fn column_constraints(&mut self, key: &str, column: &Column) -> Result<()> {
         let one = |name: String, kind: &str| CreateConstraint {
             name,
             table: key.to_owned(),
@@ -216,12 +242,15 @@ impl Planner<'_> {
         if let Some(check) = &column.check {
             self.constraint_steps(&CreateConstraint {
                 check: Some(check.constraint.clone()),
+                no_inherit: check.no_inherit,
                 ..one(check.name.clone(), "check")
             })?;
         }
         if let Some(references) = &column.references {
             self.constraint_steps(&CreateConstraint {
                 references: Some(references.into()),
+                deferrable: references.deferrable,
+                initially_deferred: references.initially_deferred,
                 ..one(references.name.clone(), "foreign_key")
             })?;
         }

@@ -57,10 +57,8 @@ impl Planner<'_> {
         named: Option<&str>,
     ) -> Result<()> {
         let (key, table) = self.table(key)?;
-        let check = ident(&name_with_suffix(
-            &format!("{}_{column}", table.name),
-            "_pgm_not_null",
-        ));
+        let bare = name_with_suffix(&format!("{}_{column}", table.name), "_pgm_not_null");
+        let check = ident(&bare);
         let name = ident(column);
         let set = match named {
             Some(constraint) => format!("ADD CONSTRAINT {} NOT NULL {name}", ident(constraint)),
@@ -79,6 +77,9 @@ impl Planner<'_> {
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {check}"
             )),
         );
+        if table.kind == "p" {
+            self.validate_parts(phase, &key, &bare)?;
+        }
         self.push(validate(
             phase,
             &key,
@@ -128,7 +129,7 @@ impl Planner<'_> {
 }
 
 /// A validated CHECK proves that the column holds no null.
-fn proven(table: &Table, column: &str) -> bool {
+pub fn proven(table: &Table, column: &str) -> bool {
     let wanted = format!("CHECK (({} IS NOT NULL))", ident(column));
     table
         .constraints

@@ -87,14 +87,22 @@ impl Step {
         self
     }
 
-    /// Another table the step locks, with the mode's words.
+    /// Another relation the step locks, before its statement runs.
     #[must_use]
-    pub fn also_locks(mut self, relation: &str, lock: Lock) -> Step {
+    pub fn also_locks(self, relation: &str, lock: Lock) -> Step {
+        self.also_locks_at(relation, lock, 0)
+    }
+
+    /// The same at a rank: those of higher rank are locked first. Tables have rank 0; a view must
+    /// be locked before what it reads, as its readers do.
+    #[must_use]
+    pub fn also_locks_at(mut self, relation: &str, lock: Lock, rank: i32) -> Step {
+        let more = json!({ "relation": relation, "lock": lock, "rank": rank });
         if let Value::Object(args) = &mut self.args {
-            args.insert(
-                "also_locks".into(),
-                json!({ "relation": relation, "lock": lock }),
-            );
+            let list = args.entry("also_locks").or_insert_with(|| json!([]));
+            if let Value::Array(list) = list {
+                list.push(more);
+            }
         }
         self
     }

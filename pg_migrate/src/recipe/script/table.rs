@@ -2,8 +2,9 @@
 
 use super::{no_cascade, sql, written};
 use crate::document::model::{
-    AddColumn, AddForeignKey, AlterColumn, Check, Column, ColumnOf, CreateConstraint, DropColumn,
-    DropConstraint, Generated, Identity, Operation, References, Sql, TableReferences,
+    AddColumn, AddForeignKey, AlterColumn, AttachPartition, Check, Column, ColumnOf,
+    CreateConstraint, DetachPartition, DropColumn, DropConstraint, Generated, Identity, Operation,
+    References, Sql, TableReferences,
 };
 use crate::fault::Result;
 use crate::pg::parser::tree::{
@@ -12,13 +13,21 @@ use crate::pg::parser::tree::{
 };
 use crate::recipe::names;
 use crate::recipe::quote::ident;
+use crate::recipe::written::label;
 
 /// As written, but for its foreign keys to other tables, which lock those.
 pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<Operation>>> {
+    if let Some((parent, bounds)) = &table.partition_of {
+        return Ok(Some(vec![Operation::CreatePartition(AttachPartition {
+            table: sql(parent),
+            partition: sql(&table.name),
+            bounds: bounds.clone(),
+        })]));
+    }
     let Some(rest) = &table.without_foreign_keys else {
         return Ok(None);
     };
-    let mut made = written(statement);
+    let mut made = written(statement, true);
     if let Some(Operation::Sql(sql)) = made.first_mut() {
         sql.up.clone_from(rest);
     }
@@ -32,9 +41,6 @@ pub fn create(statement: &Statement, table: &CreateTable) -> Result<Option<Vec<O
 
 /// One operation per command, in order. `None`: as written.
 pub fn alter(change: &AlterTable, immediately: bool) -> Result<Option<Vec<Operation>>> {
-    if change.table.only || change.table.if_exists {
-        return Ok(None);
-    }
     let mut made: Vec<Operation> = Vec::new();
     let mut walk = Walk {
         table: &change.table.name,
@@ -124,15 +130,22 @@ impl Walk<'_> {
                 table: sql(table),
                 name: name.clone(),
                 if_exists: *if_exists,
+                ..DropConstraint::default()
             }),
-            // On its own, so that its scan runs under no lock of another step.
-            CommandKind::ValidateConstraint => Operation::Sql(Sql {
-                up: alone(table, command),
-                down: Some("SELECT 1".into()),
-                no_transaction: true,
-                ..Sql::default()
-            }),
-            CommandKind::Other => as_written(table, command),
+            CommandKind::AttachPartition { partition, bounds } => {
+                Operation::AttachPartition(AttachPartition {
+                    table: sql(table),
+                    partition: sql(partition),
+                    bounds: bounds.clone(),
+                })
+            }
+            CommandKind::DetachPartition(partition) => {
+                Operation::DetachPartition(DetachPartition {
+                    table: sql(table),
+                    partition: sql(partition),
+                })
+            }
+            CommandKind::ValidateConstraint | CommandKind::Other => as_written(table, command),
         };
         Ok(vec![one])
     }
@@ -192,6 +205,7 @@ fn alone(table: &Name, command: &Command) -> String {
 fn as_written(table: &Name, command: &Command) -> Operation {
     Operation::Sql(Sql {
         up: alone(table, command),
+        online: true,
         ..Sql::default()
     })
 }
@@ -233,19 +247,9 @@ fn merge(made: &mut [Operation], next: &Operation) -> bool {
     true
 }
 
-fn label(kind: ConstraintKind) -> &'static str {
-    match kind {
-        ConstraintKind::Check => "check",
-        ConstraintKind::Unique => "key",
-        ConstraintKind::PrimaryKey => "pkey",
-        ConstraintKind::ForeignKey => "fkey",
-        ConstraintKind::Exclude => "excl",
-    }
-}
-
 /// The constraint's own name, or the one PostgreSQL would give it; numbered where the statement
 /// has used that already.
-fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
+pub fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
     let name = constraint.name.clone().unwrap_or_else(|| {
         let label = label(constraint.kind);
         (0..)
@@ -263,6 +267,7 @@ fn references(found: &tree::References) -> TableReferences {
         columns: found.columns.clone(),
         on_delete: found.on_delete.map(str::to_owned),
         on_update: found.on_update.map(str::to_owned),
+        ..TableReferences::default()
     }
 }
 
@@ -277,6 +282,7 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
             references: references.clone(),
             deferrable: added.deferrable,
             initially_deferred: added.initially_deferred,
+            index: false,
         }));
     }
     let kind = match added.kind {
@@ -302,6 +308,7 @@ fn constraint(table: &Name, added: &Constraint, name: String) -> Result<Operatio
         deferrable: added.deferrable,
         initially_deferred: added.initially_deferred,
         definition: whole.then(|| added.definition.clone()),
+        ..CreateConstraint::default()
     }))
 }
 
@@ -357,6 +364,7 @@ fn inline(column: &mut Column, added: &Constraint, name: &str) -> bool {
             column.check = Some(Check {
                 name: name.to_owned(),
                 constraint: expression.clone(),
+                ..Check::default()
             });
         }
         (ConstraintKind::ForeignKey, _, Some(found))
@@ -369,6 +377,7 @@ fn inline(column: &mut Column, added: &Constraint, name: &str) -> bool {
                 column: found.columns.concat(),
                 on_delete: whole.on_delete,
                 on_update: whole.on_update,
+                ..References::default()
             });
         }
         _ => return false,

@@ -1,12 +1,13 @@
 //! What a type change carries from the old column to the new one.
 
-use super::helper_build;
-use crate::document::model::{CreateConstraint, Operation, Sql};
-use crate::fault::Result;
+use super::retype::Group;
+use super::{SHADOW, helper_build, refused};
+use crate::document::model::{Operation, Sql};
+use crate::fault::{Fault, Result};
 use crate::recipe::facts::{Column, Constraint, Index, Table};
 use crate::recipe::names;
-use crate::recipe::plan::{Planner, ddl};
-use crate::recipe::quote::{ident, idents, literal, name_with_suffix, qualified};
+use crate::recipe::plan::{Planner, ddl, validate};
+use crate::recipe::quote::{ident, literal, name_with_suffix, qualified};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::deferral;
 
@@ -17,6 +18,8 @@ pub struct Swap {
     pub before: Vec<String>,
     /// After the new one has its name.
     pub after: Vec<String>,
+    /// An index over an expression is among the copies.
+    pub expressions: bool,
 }
 
 /// What follows `ALTER COLUMN name` to give a column the statistics target and options of `from`.
@@ -37,7 +40,7 @@ fn estimates(from: &Column) -> Vec<String> {
 }
 
 /// What follows `ALTER COLUMN name` to give a column the storage and compression of `from`.
-fn storage(from: &Column) -> Vec<String> {
+pub fn storage(from: &Column) -> Vec<String> {
     let storage = from.storage.iter().map(|way| format!("SET STORAGE {way}"));
     let compression = from
         .compression
@@ -46,7 +49,7 @@ fn storage(from: &Column) -> Vec<String> {
     storage.chain(compression).collect()
 }
 
-fn alter(key: &str, column: &str, clauses: &[String]) -> String {
+pub fn alter(key: &str, column: &str, clauses: &[String]) -> String {
     let name = ident(column);
     let commands: Vec<_> = clauses
         .iter()
@@ -111,128 +114,24 @@ impl Planner<'_> {
         (Some(name_with_suffix(shadow, "_not_null")), after)
     }
 
-    /// Copies of the indexes and constraints of `column` on `shadow`, and the statements that swap
-    /// them in before the old column leaves and after the new one has its name.
-    pub fn carry_over(
-        &mut self,
-        key: &str,
-        table: &Table,
-        column: &Column,
-        shadow: &str,
-    ) -> Result<Swap> {
+    /// Copies of the indexes and CHECK constraints of the columns on their shadows, and the
+    /// statements that swap them in before the old columns leave and after the new ones have their
+    /// names.
+    pub fn carry_over(&mut self, group: &Group) -> Result<Swap> {
         let mut swap = Swap::default();
-        let involved = |columns: &[String]| columns.contains(&column.name);
-        let indexes: Vec<Index> = table
-            .indexes
-            .iter()
-            .filter(|i| i.valid && involved(&i.columns))
-            .cloned()
-            .collect();
-        for index in &indexes {
-            let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
-            let body = self.index_renamed(key, &index.definition, &column.name, shadow)?;
-            self.push(helper_build(key, &table.schema, &name, index.unique, &body));
-            let (old_name, new_name) = (
-                qualified(&table.schema, &index.name),
-                qualified(&table.schema, &name),
-            );
-            match table
-                .constraints
-                .iter()
-                .find(|c| Some(&c.name) == index.constraint.as_ref())
-            {
-                Some(constraint) => {
-                    let kind = if constraint.kind == "p" {
-                        "PRIMARY KEY"
-                    } else {
-                        "UNIQUE"
-                    };
-                    let deferral = deferral(constraint.deferrable, constraint.deferred);
-                    swap.before.push(format!(
-                        "ALTER TABLE {key} DROP CONSTRAINT {}",
-                        ident(&constraint.name)
-                    ));
-                    swap.after.push(format!(
-                        "ALTER TABLE {key} ADD CONSTRAINT {} {kind} USING INDEX {}{deferral}",
-                        ident(&constraint.name),
-                        ident(&name)
-                    ));
-                }
-                None => {
-                    swap.before.push(format!("DROP INDEX {old_name}"));
-                    swap.after.push(format!(
-                        "ALTER INDEX {new_name} RENAME TO {}",
-                        ident(&index.name)
-                    ));
-                }
-            }
-            if let Some(comment) = &index.comment {
-                swap.after.push(format!(
-                    "COMMENT ON INDEX {old_name} IS {}",
-                    literal(comment)
-                ));
-            }
-            if index.clustered {
-                swap.after.push(format!(
-                    "ALTER TABLE {key} CLUSTER ON {}",
-                    ident(&index.name)
-                ));
-            }
-            if index.replica_identity {
-                swap.after.push(format!(
-                    "ALTER TABLE {key} REPLICA IDENTITY USING INDEX {}",
-                    ident(&index.name)
-                ));
-            }
+        let (key, table) = (group.key, group.table);
+        let indexes = table.indexes.iter();
+        for index in indexes.filter(|i| i.valid && group.involves(&i.columns)) {
+            self.carry_index(group, index, &mut swap)?;
         }
-        let constraints: Vec<Constraint> = table
+        let constraints = table.constraints.iter();
+        for constraint in constraints.filter(|c| c.kind == "c" && group.involves(&c.columns)) {
+            self.carry_check(group, constraint, &mut swap)?;
+        }
+        let commented = table
             .constraints
             .iter()
-            .filter(|c| matches!(c.kind.as_str(), "c" | "f") && involved(&c.columns))
-            .cloned()
-            .collect();
-        for constraint in &constraints {
-            let name = name_with_suffix(&constraint.name, "_pgm_new");
-            let definition = if constraint.kind == "f" {
-                let was = format!("FOREIGN KEY ({})", idents(&constraint.columns));
-                let columns: Vec<&str> = constraint
-                    .columns
-                    .iter()
-                    .map(|c| {
-                        if *c == column.name {
-                            shadow
-                        } else {
-                            c.as_str()
-                        }
-                    })
-                    .collect();
-                let is = format!("FOREIGN KEY ({})", idents(&columns));
-                constraint.definition.replacen(&was, &is, 1)
-            } else {
-                self.constraint_renamed(key, &constraint.definition, &column.name, shadow)?
-            };
-            self.constraint_steps(&CreateConstraint {
-                name: name.clone(),
-                table: key.to_owned(),
-                kind: if constraint.kind == "f" {
-                    "foreign_key".into()
-                } else {
-                    "check".into()
-                },
-                definition: Some(definition),
-                ..CreateConstraint::default()
-            })?;
-            swap.before.push(format!(
-                "ALTER TABLE {key} DROP CONSTRAINT {}",
-                ident(&constraint.name)
-            ));
-            swap.after.push(format!(
-                "ALTER TABLE {key} RENAME CONSTRAINT {} TO {}",
-                ident(&name),
-                ident(&constraint.name)
-            ));
-        }
-        let commented = table.constraints.iter().filter(|c| involved(&c.columns));
+            .filter(|c| c.kind != "f" && group.involves(&c.columns));
         for constraint in commented {
             if let Some(comment) = &constraint.comment {
                 swap.after.push(format!(
@@ -243,5 +142,251 @@ impl Planner<'_> {
             }
         }
         Ok(swap)
+    }
+
+    fn carry_index(&mut self, group: &Group, index: &Index, swap: &mut Swap) -> Result<()> {
+        let (key, table) = (group.key, group.table);
+        let name = self.free_name(&table.schema, &index.name, SHADOW)?;
+        let moved = self
+            .facts
+            .index_moved(key, &table.columns, &index.definition, &group.moves);
+        let body = moved.map_err(|fault| cannot(group, &format!("index {}", index.name), fault))?;
+        swap.expressions |= has_expression(&body);
+        let body = match &index.tablespace {
+            Some(tablespace) => with_tablespace(&body, tablespace),
+            None => body,
+        };
+        let (old_name, new_name) = (
+            qualified(&table.schema, &index.name),
+            qualified(&table.schema, &name),
+        );
+        let constraint = table
+            .constraints
+            .iter()
+            .find(|c| Some(&c.name) == index.constraint.as_ref());
+        let mut build = helper_build(key, &table.schema, &name, index.unique, &body);
+        if constraint.is_some_and(|c| c.deferrable) {
+            build = build.warn("until the contract a value that is there twice is refused at once, not at the end of the transaction");
+        }
+        self.push(build);
+        for target in &index.targets {
+            self.push(ddl(
+                Phase::Migrate,
+                key,
+                Lock::ShareUpdateExclusive,
+                format!(
+                    "ALTER INDEX {new_name} ALTER COLUMN {} SET STATISTICS {}",
+                    target.number, target.target
+                ),
+            ));
+        }
+        match constraint {
+            Some(constraint) => {
+                let kind = match constraint.kind.as_str() {
+                    "p" => "PRIMARY KEY",
+                    _ => "UNIQUE",
+                };
+                let deferral = deferral(constraint.deferrable, constraint.deferred);
+                swap.before.push(format!(
+                    "ALTER TABLE {key} DROP CONSTRAINT {}",
+                    ident(&constraint.name)
+                ));
+                swap.after.push(format!(
+                    "ALTER TABLE {key} ADD CONSTRAINT {} {kind} USING INDEX {}{deferral}",
+                    ident(&constraint.name),
+                    ident(&name)
+                ));
+            }
+            None => {
+                swap.before.push(format!("DROP INDEX {old_name}"));
+                swap.after.push(format!(
+                    "ALTER INDEX {new_name} RENAME TO {}",
+                    ident(&index.name)
+                ));
+            }
+        }
+        if let Some(comment) = &index.comment {
+            swap.after.push(format!(
+                "COMMENT ON INDEX {old_name} IS {}",
+                literal(comment)
+            ));
+        }
+        if index.clustered {
+            swap.after.push(format!(
+                "ALTER TABLE {key} CLUSTER ON {}",
+                ident(&index.name)
+            ));
+        }
+        if index.replica_identity {
+            swap.after.push(format!(
+                "ALTER TABLE {key} REPLICA IDENTITY USING INDEX {}",
+                ident(&index.name)
+            ));
+        }
+        Ok(())
+    }
+
+    fn carry_check(
+        &mut self,
+        group: &Group,
+        constraint: &Constraint,
+        swap: &mut Swap,
+    ) -> Result<()> {
+        let (key, table) = (group.key, group.table);
+        let moved =
+            self.facts
+                .constraint_moved(key, &table.columns, &constraint.definition, &group.moves);
+        let what = format!("constraint {}", constraint.name);
+        let definition = moved.map_err(|fault| cannot(group, &what, fault))?;
+        let name = self.free_constraint_name(key, &constraint.name)?;
+        let bare = ident(&name);
+        self.push(
+            ddl(
+                Phase::Migrate,
+                key,
+                Lock::AccessExclusive,
+                format!("ALTER TABLE {key} ADD CONSTRAINT {bare} {definition} NOT VALID"),
+            )
+            .undo(format!(
+                "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {bare}"
+            )),
+        );
+        if constraint.validated {
+            self.push(validate(
+                Phase::Migrate,
+                key,
+                format!("ALTER TABLE {key} VALIDATE CONSTRAINT {bare}"),
+            ));
+        }
+        self.change(key, |table| {
+            table.constraints.push(Constraint {
+                name: name.clone(),
+                ..Constraint::default()
+            });
+        });
+        let old = ident(&constraint.name);
+        swap.before
+            .push(format!("ALTER TABLE {key} DROP CONSTRAINT {old}"));
+        swap.after.push(format!(
+            "ALTER TABLE {key} RENAME CONSTRAINT {bare} TO {old}"
+        ));
+        Ok(())
+    }
+}
+
+/// What PostgreSQL says of an object over the new types, as a refusal that names the object.
+fn cannot(group: &Group, what: &str, fault: Fault) -> Fault {
+    if fault.is_interruption() {
+        return fault;
+    }
+    refused(group, &[format!("{what} ({})", fault.message)])
+}
+
+/// Statements that take from a column that was set aside what it still has of its former life.
+pub fn cleared(key: &str, kept: &Column, name: &str) -> Vec<String> {
+    let name = ident(name);
+    let mut sql: Vec<String> = kept
+        .grants
+        .iter()
+        .map(|grant| {
+            format!(
+                "REVOKE {} ({name}) ON {key} FROM {}",
+                grant.privilege, grant.grantee
+            )
+        })
+        .collect();
+    if kept.comment.is_some() {
+        sql.push(format!("COMMENT ON COLUMN {key}.{name} IS NULL"));
+    }
+    let mut clauses = Vec::new();
+    if kept.statistics.is_some() {
+        clauses.push("SET STATISTICS -1".to_owned());
+    }
+    if !kept.options.is_empty() {
+        let names: Vec<_> = kept.options.iter().map(|o| ident(&o.name)).collect();
+        clauses.push(format!("RESET ({})", names.join(", ")));
+    }
+    if kept.compression.is_some() {
+        clauses.push("SET COMPRESSION default".to_owned());
+    }
+    if !clauses.is_empty() {
+        let commands: Vec<_> = clauses
+            .iter()
+            .map(|clause| format!("ALTER COLUMN {name} {clause}"))
+            .collect();
+        sql.push(format!("ALTER TABLE {key} {}", commands.join(", ")));
+    }
+    sql
+}
+
+/// The bytes of an index definition that stand outside strings and quoted names, with the depth of
+/// parentheses they are at.
+fn plain(definition: &str) -> impl Iterator<Item = (usize, u8, usize)> + '_ {
+    let (mut quote, mut depth) = (None, 0_usize);
+    definition
+        .bytes()
+        .enumerate()
+        .filter_map(move |(at, byte)| match (quote, byte) {
+            (Some(open), _) if byte == open => {
+                quote = None;
+                None
+            }
+            (Some(_), _) => None,
+            (None, b'\'' | b'"') => {
+                quote = Some(byte);
+                None
+            }
+            (None, b'(') => {
+                depth += 1;
+                Some((at, byte, depth))
+            }
+            (None, b')') => {
+                depth = depth.saturating_sub(1);
+                Some((at, byte, depth))
+            }
+            _ => Some((at, byte, depth)),
+        })
+}
+
+/// Whether one of its keys may be an expression: then ANALYZE collects statistics for the index.
+fn has_expression(definition: &str) -> bool {
+    plain(definition).any(|(_, byte, depth)| byte == b'(' && depth > 1)
+}
+
+fn with_tablespace(definition: &str, tablespace: &str) -> String {
+    let at = plain(definition)
+        .find(|(at, byte, depth)| {
+            *depth == 0 && *byte == b' ' && definition[*at..].starts_with(" WHERE ")
+        })
+        .map_or(definition.len(), |(at, ..)| at);
+    format!(
+        "{} TABLESPACE {tablespace}{}",
+        &definition[..at],
+        &definition[at..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tablespace_stands_before_the_predicate() {
+        assert_eq!(
+            with_tablespace("USING btree (a) WHERE (b = ' WHERE '::text)", "fast"),
+            "USING btree (a) TABLESPACE fast WHERE (b = ' WHERE '::text)"
+        );
+        assert_eq!(
+            with_tablespace("USING btree (\" WHERE \")", "fast"),
+            "USING btree (\" WHERE \") TABLESPACE fast"
+        );
+    }
+
+    #[test]
+    fn an_expression_is_seen() {
+        assert!(has_expression("USING btree (lower(body))"));
+        assert!(!has_expression(
+            "USING btree (body, \"a(\") WITH (fillfactor='70')"
+        ));
     }
 }

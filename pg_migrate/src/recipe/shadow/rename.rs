@@ -1,20 +1,14 @@
 //! rename_column: a copy under the new name until contract; the old column is the one that lasts.
 
-use super::{disagreements, helper_build, same};
+use super::{column_type, disagreements, helper_build, same};
 use crate::document::model::{Operation, RenameColumn};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{carry_attributes, drop_sync_trigger, sync_backfill, sync_trigger};
 use crate::recipe::facts::Column;
-use crate::recipe::plan::{Planner, Renaming, ddl, unlocked, verify};
+use crate::recipe::plan::{How, Planner, Renaming, ddl, unlocked, verify};
 use crate::recipe::quote::ident;
 use crate::recipe::step::{Lock, Phase};
-
-fn column_type(column: &Column) -> String {
-    match &column.collation {
-        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
-        None => column.data_type.clone(),
-    }
-}
+use std::collections::BTreeMap;
 
 impl Planner<'_> {
     pub fn rename_column(&mut self, op: &RenameColumn) -> Result<()> {
@@ -102,12 +96,22 @@ impl Planner<'_> {
             if index.constraint.is_some() && !index.unique {
                 continue; // an exclusion constraint: enforced on the old column, not worth a copy
             }
-            if table.kind == "p" {
-                continue;
-            }
             let name = self.free_name(&table.schema, &index.name, "_pgm_new")?;
             let body = self.index_renamed(&key, &index.definition, &op.from, &op.to)?;
             helpers.push(name.clone());
+            if table.kind == "p" {
+                let mut wider = table.clone();
+                wider.columns.push(Column {
+                    name: op.to.clone(),
+                    ..column.clone()
+                });
+                let keys = self.facts.partitions(&key)?;
+                let of_key = keys.iter().any(|node| node.columns.contains(&op.from));
+                // The copy of a key column is none: its index cannot be unique.
+                let unique = index.unique && !of_key;
+                self.partitioned_index(&key, &wider, &name, unique, &body, &BTreeMap::new())?;
+                continue;
+            }
             self.push(helper_build(
                 &key,
                 &table.schema,
@@ -124,11 +128,13 @@ impl Planner<'_> {
                 op.from, op.to
             ),
         ));
-        for sql in [
+        let (off, on) = self.touch_moves(&key, &op.from, Some(&op.to))?;
+        let swap = [
             drop_sync_trigger(&key, &op.from, &op.to),
             format!("ALTER TABLE {key} DROP COLUMN {new}"),
             format!("ALTER TABLE {key} RENAME COLUMN {old} TO {new}"),
-        ] {
+        ];
+        for sql in off.into_iter().chain(swap).chain(on) {
             self.push(ddl(Phase::Contract, &key, Lock::AccessExclusive, sql));
         }
         self.renamings.push(Renaming {
@@ -138,7 +144,7 @@ impl Planner<'_> {
             helpers,
         });
         self.touch(&key, &op.from);
-        self.touch(&key, &op.to);
+        self.touch_as(&key, &op.to, How::Copy);
         let copy = Column {
             name: op.to.clone(),
             not_null: false,

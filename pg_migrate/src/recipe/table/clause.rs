@@ -1,18 +1,30 @@
 //! The clauses of columns and table constraints, as they stand in CREATE TABLE and ALTER TABLE.
 
 use crate::document::model::{
-    Check, Column, Generated, References, TableConstraint, TableReferences,
+    Check, Column, Exclude, Generated, IndexParameters, References, TableConstraint,
+    TableReferences,
 };
 use crate::fault::{Fault, Result, state};
+use crate::recipe::facts;
+use crate::recipe::names;
 use crate::recipe::quote::{ident, idents};
 
-/// ` ON DELETE … ON UPDATE …`.
-pub fn referential_actions(on_delete: Option<&str>, on_update: Option<&str>) -> String {
+/// ` MATCH FULL ON DELETE … ON UPDATE …`.
+fn referential_clauses(references: &TableReferences) -> String {
     let mut text = String::new();
-    if let Some(action) = on_delete {
-        text.push_str(&format!(" ON DELETE {}", action.to_uppercase()));
+    if let Some(word) = &references.match_type
+        && !word.eq_ignore_ascii_case("simple")
+    {
+        text.push_str(&format!(" MATCH {}", word.to_uppercase()));
     }
-    if let Some(action) = on_update {
+    if let Some(action) = &references.on_delete {
+        text.push_str(&format!(" ON DELETE {}", action.to_uppercase()));
+        if !references.on_delete_set_columns.is_empty() {
+            let columns = idents(&references.on_delete_set_columns);
+            text.push_str(&format!(" ({columns})"));
+        }
+    }
+    if let Some(action) = &references.on_update {
         text.push_str(&format!(" ON UPDATE {}", action.to_uppercase()));
     }
     text
@@ -36,10 +48,7 @@ pub fn foreign_key(columns: &[String], references: &TableReferences) -> String {
         "FOREIGN KEY ({}) REFERENCES {}{target}{}",
         idents(columns),
         references.table,
-        referential_actions(
-            references.on_delete.as_deref(),
-            references.on_update.as_deref()
-        )
+        referential_clauses(references)
     )
 }
 
@@ -48,18 +57,26 @@ impl From<&References> for TableReferences {
         TableReferences {
             table: one.table.clone(),
             columns: vec![one.column.clone()],
+            match_type: one.match_type.clone(),
             on_delete: one.on_delete.clone(),
             on_update: one.on_update.clone(),
+            on_delete_set_columns: Vec::new(),
         }
     }
 }
 
 pub fn check_clause(check: &Check) -> String {
     format!(
-        "CONSTRAINT {} CHECK ({})",
+        "CONSTRAINT {} {}",
         ident(&check.name),
-        check.constraint
+        check_text(&check.constraint, check.no_inherit)
     )
+}
+
+/// `CHECK (…) NO INHERIT`.
+pub fn check_text(expression: &str, no_inherit: bool) -> String {
+    let no_inherit = if no_inherit { " NO INHERIT" } else { "" };
+    format!("CHECK ({expression}){no_inherit}")
 }
 
 fn generated_clause(generated: &Generated) -> Result<String> {
@@ -77,7 +94,7 @@ fn generated_clause(generated: &Generated) -> Result<String> {
     let when = identity
         .user_specified_values
         .as_deref()
-        .unwrap_or("BY DEFAULT")
+        .unwrap_or("ALWAYS")
         .to_uppercase();
     Ok(format!(" GENERATED {when} AS IDENTITY{options}"))
 }
@@ -105,17 +122,61 @@ pub fn column_clause(column: &Column, inline_pk: bool) -> Result<String> {
     }
     if let Some(references) = &column.references {
         sql.push_str(&format!(
-            " CONSTRAINT {} REFERENCES {} ({}){}",
+            " CONSTRAINT {} REFERENCES {} ({}){}{}",
             ident(&references.name),
             references.table,
             ident(&references.column),
-            referential_actions(
-                references.on_delete.as_deref(),
-                references.on_update.as_deref()
-            )
+            referential_clauses(&references.into()),
+            deferral(references.deferrable, references.initially_deferred)
         ));
     }
     Ok(sql)
+}
+
+/// Notes on the picture of a table the constraints that stand in a column's clause.
+pub fn inline_constraints(table: &mut facts::Table, column: &Column) {
+    let columns = || vec![column.name.clone()];
+    let mut add = |kind: &str, name: String, definition: String, references: Option<String>| {
+        if matches!(kind, "u" | "p") {
+            table.indexes.push(facts::Index {
+                name: name.clone(),
+                definition: format!("USING btree ({})", ident(&column.name)),
+                columns: columns(),
+                unique: true,
+                valid: true,
+                constraint: Some(name.clone()),
+                ..facts::Index::default()
+            });
+        }
+        table.constraints.push(facts::Constraint {
+            name,
+            kind: kind.to_owned(),
+            definition,
+            columns: columns(),
+            validated: true,
+            references,
+            ..facts::Constraint::default()
+        });
+    };
+    let list = columns();
+    let bare = table.name.clone();
+    if column.unique {
+        let name = names::constraint(&bare, &list, "key", 0);
+        add("u", name, format!("UNIQUE ({})", idents(&list)), None);
+    }
+    if column.pk {
+        let name = names::constraint(&bare, &list, "pkey", 0);
+        add("p", name, format!("PRIMARY KEY ({})", idents(&list)), None);
+    }
+    if let Some(check) = &column.check {
+        let text = check_text(&check.constraint, check.no_inherit);
+        add("c", check.name.clone(), text, None);
+    }
+    if let Some(references) = &column.references {
+        let text = foreign_key(&list, &references.into());
+        let target = Some(references.table.clone());
+        add("f", references.name.clone(), text, target);
+    }
 }
 
 /// A table constraint's definition, after `CONSTRAINT name`.
@@ -125,13 +186,23 @@ pub fn constraint_clause(constraint: &TableConstraint) -> Result<String> {
     } else {
         ""
     };
+    let parameters = constraint
+        .index_parameters
+        .as_ref()
+        .map(index_parameters)
+        .unwrap_or_default();
+    let columns = idents(&constraint.columns);
     let body = match constraint.kind.as_str() {
-        "unique" => format!("UNIQUE{nulls} ({})", idents(&constraint.columns)),
-        "primary_key" => format!("PRIMARY KEY ({})", idents(&constraint.columns)),
-        "check" => format!(
-            "CHECK ({})",
-            constraint.check.as_deref().unwrap_or_default()
+        "unique" => format!("UNIQUE{nulls} ({columns}){parameters}"),
+        "primary_key" => format!("PRIMARY KEY ({columns}){parameters}"),
+        "check" => check_text(
+            constraint.check.as_deref().unwrap_or_default(),
+            constraint.no_inherit,
         ),
+        "exclude" => match &constraint.exclude {
+            Some(exclude) => exclusion(exclude, &parameters),
+            None => return Err(Fault::invalid("an exclusion constraint needs exclude")),
+        },
         "foreign_key" => match &constraint.references {
             Some(references) => foreign_key(&constraint.columns, references),
             None => return Err(Fault::invalid("a foreign key needs references")),
@@ -148,4 +219,35 @@ pub fn constraint_clause(constraint: &TableConstraint) -> Result<String> {
         "{body}{}",
         deferral(constraint.deferrable, constraint.initially_deferred)
     ))
+}
+
+/// ` INCLUDE (…) WITH (…) USING INDEX TABLESPACE …`.
+fn index_parameters(parameters: &IndexParameters) -> String {
+    let mut text = String::new();
+    if !parameters.include_columns.is_empty() {
+        let columns = idents(&parameters.include_columns);
+        text.push_str(&format!(" INCLUDE ({columns})"));
+    }
+    if let Some(storage) = &parameters.storage_parameters {
+        text.push_str(&format!(" WITH ({storage})"));
+    }
+    if let Some(space) = &parameters.tablespace {
+        text.push_str(&format!(" USING INDEX TABLESPACE {}", ident(space)));
+    }
+    text
+}
+
+fn exclusion(exclude: &Exclude, parameters: &str) -> String {
+    let method = exclude
+        .index_method
+        .as_ref()
+        .map(|method| format!(" USING {}", ident(method)))
+        .unwrap_or_default();
+    let predicate = exclude
+        .predicate
+        .as_ref()
+        .map(|text| format!(" WHERE ({text})"))
+        .unwrap_or_default();
+    let elements = exclude.elements.as_deref().unwrap_or_default();
+    format!("EXCLUDE{method} ({elements}){parameters}{predicate}")
 }

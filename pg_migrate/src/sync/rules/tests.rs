@@ -354,3 +354,20 @@ fn fill_leaves_no_null() {
     };
     assert_eq!(backfill(filled, false, Policy::Fill), Verdict::Keep);
 }
+
+#[test]
+fn the_new_side_follows_what_the_old_one_writes_elsewhere() {
+    let row = Facts {
+        follows: true,
+        ..ROW
+    };
+    for side in [Side::Unknown, Side::Old] {
+        assert_eq!(update(row, true, side, Policy::New), Verdict::DeriveNew);
+    }
+    assert_eq!(update(row, true, Side::New, Policy::New), Verdict::Keep);
+    let given = Facts {
+        new_changed: true,
+        ..row
+    };
+    assert_eq!(updated(given), Verdict::DeriveOld);
+}

@@ -1,0 +1,127 @@
+//! SET in a script. Steps run in several transactions and sessions, so no SET runs as such: some are
+//! passed over because steps have their own, some go with the statements after them, and what would
+//! change what names mean or whose rights count is refused.
+
+use crate::fault::{Fault, Result, state};
+use crate::pg::parser::tree::Setting;
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Meaning {
+    PassedOver,
+    /// From here on; `None`: no longer.
+    Keep(String, Option<String>),
+    ForgetAll,
+}
+
+/// Steps have limits of their own, and the text is in the server's encoding by now.
+const OURS: [&str; 11] = [
+    "client_encoding",
+    "client_min_messages",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "names",
+    "row_security",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "transaction_timeout",
+    "xmloption",
+    "application_name",
+];
+
+/// Errors: settings that would have to hold for whole sessions.
+pub fn meaning(setting: &Setting) -> Result<Meaning> {
+    let name = setting.name.as_str();
+    let value = setting.value.as_deref().map(plain);
+    if OURS.contains(&name) {
+        return Ok(Meaning::PassedOver);
+    }
+    let refuse = |hint: &str| {
+        Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            format!("{name} cannot be set by a migration"),
+        )
+        .detail("Its steps run in transactions and sessions of their own.")
+        .hint(hint))
+    };
+    match (name, value.as_deref()) {
+        ("all", None) => Ok(Meaning::ForgetAll),
+        // With an empty path every name is qualified, as in what pg_dump writes.
+        ("search_path", None | Some("")) => Ok(Meaning::PassedOver),
+        ("search_path", _) => refuse(
+            "SET search_path in the session that calls migrate.apply: the migration keeps it. Or qualify the names.",
+        ),
+        ("role" | "session_authorization", _) => refuse(
+            "SET ROLE in the session that calls migrate.apply: the steps run with that role's rights.",
+        ),
+        ("default_tablespace", None | Some("")) => Ok(Meaning::PassedOver),
+        ("default_table_access_method", None | Some("heap")) => Ok(Meaning::PassedOver),
+        ("default_tablespace" | "default_table_access_method", _) => {
+            refuse("Name it in the statement: TABLESPACE …, USING ….")
+        }
+        (_, value) => Ok(Meaning::Keep(name.to_owned(), value.map(str::to_owned))),
+    }
+}
+
+/// The value of a setting as `set_config` takes it.
+fn plain(value: &str) -> String {
+    match value
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''))
+    {
+        Some(inside) => inside.replace("''", "'"),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: Option<&str>) -> Setting {
+        Setting {
+            name: name.into(),
+            value: value.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_steps_have_themselves_is_passed_over() {
+        for (name, value) in [
+            ("lock_timeout", Some("'5s'")),
+            ("statement_timeout", Some("0")),
+            ("search_path", Some("''")),
+            ("default_table_access_method", Some("heap")),
+        ] {
+            assert_eq!(
+                meaning(&set(name, value)).unwrap(),
+                Meaning::PassedOver,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_changes_the_meaning_of_names_is_refused() {
+        for name in [
+            "search_path",
+            "role",
+            "session_authorization",
+            "default_tablespace",
+        ] {
+            assert!(meaning(&set(name, Some("app"))).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_rest_goes_with_the_statements_after_it() {
+        assert_eq!(
+            meaning(&set("check_function_bodies", Some("false"))).unwrap(),
+            Meaning::Keep("check_function_bodies".into(), Some("false".into()))
+        );
+        assert_eq!(
+            meaning(&set("timezone", Some("'it''s'"))).unwrap(),
+            Meaning::Keep("timezone".into(), Some("it's".into()))
+        );
+        assert_eq!(meaning(&set("all", None)).unwrap(), Meaning::ForgetAll);
+    }
+}
