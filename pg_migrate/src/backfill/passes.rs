@@ -7,6 +7,7 @@ use super::storage::{self, Table};
 use super::work::{Look, event, patiently};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job, Moved, Range, Window};
+use crate::pg::spi;
 use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
