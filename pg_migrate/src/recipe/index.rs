@@ -196,6 +196,15 @@ impl Planner<'_> {
         Ok(None)
     }
 
+    /// Whether a later operation of this migration makes an index of that name.
+    fn takes_name(&self, name: &str) -> bool {
+        self.following().iter().any(|later| match later {
+            Operation::CreateIndex(op) => op.name == name,
+            Operation::CreateConstraint(op) => op.name == name && op.kind != "check",
+            _ => false,
+        })
+    }
+
     pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {
         let (schema, bare) = self.facts.landing(&op.name)?;
         let found = match self.made_here(&schema, &bare) {
@@ -233,7 +242,13 @@ impl Planner<'_> {
         let said = remarks::of_index(&table_key, &table, &index);
         self.plan.inverse.extend(remarks::operations(said));
         self.gone.insert(qualified(&table.schema, &index.name));
-        self.drops(&table_key, &index.name, Phase::Contract);
+        let sooner = self.takes_name(&bare) && table.kind != "p";
+        let phase = if sooner {
+            Phase::Migrate
+        } else {
+            Phase::Contract
+        };
+        self.drops(&table_key, &index.name, phase);
         self.change(&table_key, |table| {
             table.indexes.retain(|found| found.name != index.name);
         });
@@ -265,11 +280,21 @@ impl Planner<'_> {
             self.push(step);
             return Ok(());
         }
-        self.push(drop_index_concurrently(
-            Phase::Contract,
-            &table_key,
-            &qualified,
-        ));
+        let mut step = drop_index_concurrently(phase, &table_key, &qualified);
+        if sooner {
+            let unique = if index.unique { "UNIQUE " } else { "" };
+            step = step
+                .undo_as(
+                    Kind::Concurrent,
+                    format!(
+                        "CREATE {unique}INDEX CONCURRENTLY {} ON {table_key} {}",
+                        ident(&index.name),
+                        index.definition
+                    ),
+                )
+                .warn("dropped before the contract, for old and new application at once: a later operation takes its name");
+        }
+        self.push(step);
         // What drops its columns later in this migration need not drop it.
         self.change(&table_key, |table| {
             table.indexes.retain(|index| index.name != bare);

@@ -49,7 +49,8 @@ impl Planner<'_> {
             literal(&column.name),
             literal(self.revision)
         );
-        if table.fresh || table.empty {
+        // Whoever does not know the column may fill an empty table before the contract.
+        if table.fresh || (table.empty && op.up.is_none()) {
             self.value_checked(&key, op)?;
             let sql = format!(
                 "ALTER TABLE {key} ADD COLUMN {}",
