@@ -118,8 +118,14 @@ pub fn plan<'a>(
             Operation::Statement(statement) => {
                 let first = number;
                 number += statement.operations.len();
-                for (more, operation) in planner.stands_for(statement)?.iter().enumerate() {
-                    planner.placed((first + more).min(number.saturating_sub(1)), operation)?;
+                for (more, made) in planner.stands_for(statement)?.iter().enumerate() {
+                    let place = (first + more).min(number.saturating_sub(1));
+                    if let Err(fault) = planner.placed(place, made) {
+                        let alone = operations.len() == 1
+                            || plan(std::slice::from_ref(operation), facts, revision)
+                                .is_err_and(|other| other.message == fault.message);
+                        return Err(planner.not_online(statement, fault, alone));
+                    }
                 }
                 planner.tell_original(&statement.sql);
             }
@@ -167,7 +173,10 @@ impl Planner<'_> {
         self.operation(operation)?;
         let whole = matches!(
             operation,
-            Operation::DropTable(_) | Operation::RenameTable(_) | Operation::Restore(_)
+            Operation::DropTable(_)
+                | Operation::RenameTable(_)
+                | Operation::Restore(_)
+                | Operation::CreatePartition(_)
         );
         if fresh && !whole {
             // It leaves with its table.
