@@ -91,22 +91,6 @@ fn measured_cases() -> Vec<Case> {
 /// What ends otherwise than the plain SQL, or has another way back, and why.
 const DIFFERENT: &[(&str, &str)] = &[
     (
-        "alter table users alter column bio type varchar(100)",
-        "a NOT VALID constraint comes back validated",
-    ),
-    (
-        "alter table users alter column bio type citext",
-        "a NOT VALID constraint comes back validated",
-    ),
-    (
-        "alter table users alter column bio type text using bio::text",
-        "a NOT VALID constraint comes back validated",
-    ),
-    (
-        "alter table users alter column bio type text collate \"C\"",
-        "a NOT VALID constraint comes back validated",
-    ),
-    (
         "alter table p detach partition p1 concurrently",
         "PostgreSQL leaves a CHECK on the partition",
     ),

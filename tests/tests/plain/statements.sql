@@ -95,7 +95,7 @@ alter table app.lone alter column y type bigint, alter column x type varchar(20)
 
 alter table app.lone alter column y type bigint, alter column x type text collate "C"
 
-alter table app.customers alter column name type varchar collate "C"
+alter table app.log_2025 alter column text type varchar collate "C"
 
 alter table app.lone alter column y type text using y::text || '!'
 

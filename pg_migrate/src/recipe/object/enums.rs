@@ -72,7 +72,11 @@ impl Planner<'_> {
         };
         let sql = format!(
             "ALTER TYPE {name} ADD VALUE {}{}{place}",
-            if op.if_not_exists { "IF NOT EXISTS " } else { "" },
+            if op.if_not_exists {
+                "IF NOT EXISTS "
+            } else {
+                ""
+            },
             literal(&op.value)
         );
         if values.is_none() {

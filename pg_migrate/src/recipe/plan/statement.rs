@@ -88,30 +88,23 @@ impl Planner<'_> {
         Ok(name.to_owned())
     }
 
-    /// Of a statement that has no online way: how long it takes as written. `alone`: the statements
-    /// before it have no part in that.
-    pub fn not_online(&mut self, op: &Statement, fault: Fault, alone: bool) -> Fault {
-        let told = fault.detail.as_deref().is_some_and(|text| text.contains(" rows: "));
-        if fault.sqlstate != state::FEATURE_NOT_SUPPORTED || told || !alone {
+    /// Of a statement that has no online way: how long it takes as written.
+    pub fn not_online(&mut self, op: &Statement, fault: Fault) -> Fault {
+        let detail = fault.detail.as_deref().unwrap_or_default();
+        if fault.sqlstate != state::FEATURE_NOT_SUPPORTED || detail.contains(" rows: ") {
             return fault;
         }
+        // Whatever is wrong here, what was to be said is the first error.
         let Ok(Some(said)) = self.as_written(op) else {
             return fault;
         };
-        let detail = match fault.detail {
-            Some(detail) => format!("{detail} {said}"),
-            None => said,
-        };
-        let hint = match fault.hint {
-            Some(hint) if hint.contains("as-written") => hint,
+        let detail = format!("{detail} {said}").trim_start().to_owned();
+        let hint = match &fault.hint {
+            Some(hint) if hint.contains("as-written") => hint.clone(),
             Some(hint) => format!("{hint} {ACCEPT}"),
             None => ACCEPT.to_owned(),
         };
-        Fault {
-            detail: Some(detail),
-            hint: Some(hint),
-            ..fault
-        }
+        fault.detail(detail).hint(hint)
     }
 
     /// What the statement does to its table while it runs as written.
