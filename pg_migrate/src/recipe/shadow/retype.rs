@@ -538,7 +538,7 @@ impl Planner<'_> {
         self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
             table: key.to_owned(),
             column: column.name.clone(),
-            data_type: Some(column_type(column)),
+            data_type: Some(types::back_from(column, &change.new_type)),
             up: Some(change.down_over_new.clone()),
             down: Some(change.up.clone()),
             // As it was, not cast there and back.
