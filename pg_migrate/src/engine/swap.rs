@@ -2,6 +2,13 @@
 //! and where a sequence stands. Run with the rights of the caller, inside a step's transaction and
 //! under its locks.
 
+mod partitions;
+
+pub use partitions::{
+    Key, carry_partition_settings, foreign_key_misses, swap_partitioned_index,
+    swap_partitioned_key, validate_foreign_keys,
+};
+
 use crate::catalog::{self, Live};
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -21,7 +28,7 @@ pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<
         comment: Option<String>,
     }
     let pairs: Vec<Pair> = spi::select(
-        "SELECT key_name, referencing, twin, comment FROM migrate.foreign_key_twins($1, $2, $3)",
+        "SELECT key_name, referencing, twin, comment FROM migrate.foreign_key_twins($1, $2, $3) WHERE NOT repointed",
         &[
             Arg::Text(table),
             Arg::Texts(old.to_vec()),
@@ -38,6 +45,8 @@ pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<
             .detail("It was made after the migration began.")
             .hint("Drop it, and make it again after the contract; or contract the migration that made it first."));
         };
+        let was = partitions::foreign_key_parts(on, &pair.key_name)?;
+        let is = partitions::foreign_key_parts(on, twin)?;
         spi::run(&format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), &[])?;
         let twin = ident(twin);
         spi::run(
@@ -51,6 +60,7 @@ pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<
                 &[],
             )?;
         }
+        partitions::take_key_names(&was, &is)?;
     }
     Ok(())
 }
