@@ -186,8 +186,8 @@ WITH RECURSIVE direct AS (
                          FROM pg_depend o WHERE o.refclassid = 'pg_class'::regclass AND o.refobjid = c.oid AND o.deptype = 'n'),
                         (SELECT 'privileges on it were granted by another role than its owner'
                          FROM aclexplode(c.relacl) g WHERE g.grantor <> c.relowner LIMIT 1))) END,
-           jsonb_build_object('column', a.attname, 'last', to_jsonb(pg_sequence_last_value(c.oid)))
-    FROM items i JOIN pg_class c ON c.oid = i.objid AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = c.relnamespace
+           jsonb_build_object('column', a.attname, 'last', to_jsonb(pg_sequence_last_value(c.oid)), 'max', q.seqmax)
+    FROM items i JOIN pg_class c ON c.oid = i.objid AND c.relkind = 'S' JOIN pg_sequence q ON q.seqrelid = c.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = i.number
     WHERE i.classid = 'pg_class'::regclass AND i.via IS NULL
     UNION ALL
@@ -325,7 +325,8 @@ WITH pairs AS (
     -- There may be several that say the same.
     SELECT k.*, row_number() OVER (PARTITION BY conrelid, confrelid, conkey, confkey, rest ORDER BY oid) AS number FROM keys k
 )
-SELECT a.conname, a.conrelid::regclass::text, b.conname, obj_description(a.oid, 'pg_constraint'), a.repointed
+SELECT a.conname, a.conrelid::regclass::text, b.conname, obj_description(a.oid, 'pg_constraint'),
+       a.repointed AND b.oid IS NULL
 FROM numbered a
 LEFT JOIN numbered b ON b.conrelid = a.conrelid AND b.confrelid = a.confrelid AND b.conkey = a.image AND b.confkey = a.target
                     AND b.rest = a.rest AND b.number = a.number AND (b.convalidated OR NOT a.convalidated)

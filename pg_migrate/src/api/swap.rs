@@ -69,6 +69,6 @@ fn validate_foreign_keys(name: &str) {
 /// Gives column `new` of every partition what its column `old` is told to be otherwise than that of
 /// the whole.
 #[pg_extern(schema = "migrate")]
-fn carry_partition_settings(name: &str, old: &str, new: &str, defaults: bool) {
-    function(|| engine::carry_partition_settings(name, old, new, defaults));
+fn carry_partition_settings(name: &str, old: &str, new: &str) {
+    function(|| engine::carry_partition_settings(name, old, new));
 }

@@ -95,9 +95,7 @@ pub fn phase(
 
 fn of_contract(id: &str, direction: &str) -> Result<Vec<StepRow>> {
     let steps = ledger::steps(id, direction)?.into_iter();
-    Ok(steps
-        .filter(|step| step.phase == Phase::Contract)
-        .collect())
+    Ok(steps.filter(|step| step.phase == Phase::Contract).collect())
 }
 
 /// Whether the step does more than look, or build what nobody uses yet.
@@ -106,21 +104,17 @@ fn takes_away(step: &StepRow) -> bool {
 }
 
 /// Builds what partitions lack that came since they were last looked for.
-fn settle(
-    transactions: &mut dyn Transactions,
-    revision: &Revision,
-    direction: &str,
-) -> Result<()> {
+fn settle(transactions: &mut dyn Transactions, revision: &Revision, direction: &str) -> Result<()> {
     let id = revision.revision.as_str();
     for step in of_contract(id, direction)? {
         if step.kind == Kind::Partitions && step.is_over() {
-            ledger::set_step(&step, "pending", None)?;
+            ledger::set_step(&step, "queued", None)?;
         }
     }
     loop {
-        let next = of_contract(id, direction)?.into_iter().find(|step| {
-            !step.is_over() && (step.kind == Kind::Partitions || run::builds(step))
-        });
+        let next = of_contract(id, direction)?
+            .into_iter()
+            .find(|step| !step.is_over() && (step.kind == Kind::Partitions || run::builds(step)));
         let Some(step) = next else {
             return Ok(());
         };

@@ -33,10 +33,10 @@ struct Target {
     target: i32,
 }
 
-const PARTS: &str = "WITH RECURSIVE tree(oid) AS ( \
-        SELECT pg_catalog.to_regclass($1)::oid \
+const PARTS: &str = "WITH RECURSIVE tree(oid, level) AS ( \
+        SELECT pg_catalog.to_regclass($1)::oid, 0 \
         UNION ALL \
-        SELECT h.inhrelid FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid) \
+        SELECT h.inhrelid, tree.level + 1 FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid) \
     SELECT i.indrelid::int8 AS relation, pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) AS table, \
            n.nspname::text AS schema, c.relname::text AS name, k.conname::text AS constraint, \
            pg_catalog.obj_description(c.oid, 'pg_class') AS comment, \
@@ -47,7 +47,8 @@ const PARTS: &str = "WITH RECURSIVE tree(oid) AS ( \
     FROM tree JOIN pg_catalog.pg_index i ON i.indexrelid = tree.oid \
     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace \
-    LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')";
+    LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u') \
+    ORDER BY tree.level, i.indrelid";
 
 /// The index and its parts, itself first.
 fn parts(index: &str) -> Result<Vec<Part>> {
@@ -95,7 +96,10 @@ impl Part {
             ))?;
         }
         if self.clustered {
-            run(&format!("ALTER TABLE {table} CLUSTER ON {}", ident(&self.name)))?;
+            run(&format!(
+                "ALTER TABLE {table} CLUSTER ON {}",
+                ident(&self.name)
+            ))?;
         }
         if self.replica_identity {
             run(&format!(
@@ -118,7 +122,11 @@ fn take_names(old: &[Part], new: &[Part]) -> Result<()> {
     for was in old {
         let is = new.iter().find(|part| part.relation == was.relation);
         if let Some(is) = is.filter(|is| is.name != was.name) {
-            run(&format!("ALTER INDEX {} RENAME TO {}", is.index(), ident(&was.name)))?;
+            run(&format!(
+                "ALTER INDEX {} RENAME TO {}",
+                is.index(),
+                ident(&was.name)
+            ))?;
         }
     }
     old.iter().try_for_each(Part::says)
@@ -357,14 +365,13 @@ pub fn take_key_names(was: &[KeyPart], is: &[KeyPart]) -> Result<()> {
 }
 
 /// What partitions say of a column otherwise than the whole does, for the column that takes its
-/// place: comment, privileges, statistics target and options, and (`defaults`) the default. Takes
-/// from the old column what would stand in the way of rows once nobody writes it.
-pub fn carry_partition_settings(table: &str, old: &str, new: &str, defaults: bool) -> Result<()> {
-    let whole = Live.table(table)?;
-    let everywhere = whole
-        .as_ref()
-        .and_then(|whole| whole.column(old))
-        .is_some_and(|column| column.not_null);
+/// place: comment, privileges, statistics target and options, and the default. Takes from the old
+/// column what would stand in the way of rows once nobody writes it.
+pub fn carry_partition_settings(table: &str, old: &str, new: &str) -> Result<()> {
+    let whole = Live.table(table)?.unwrap_or_default();
+    let Some(of_whole) = whole.column(old) else {
+        return Ok(());
+    };
     for node in Live.partitions(table)?.into_iter().skip(1) {
         let Some(found) = Live.table(&node.key)? else {
             continue;
@@ -382,8 +389,9 @@ pub fn carry_partition_settings(table: &str, old: &str, new: &str, defaults: boo
                 ident(column)
             )
         };
-        if defaults && from.default != to.default {
+        if from.default != of_whole.default {
             match &from.default {
+                None if to.default.is_none() => {}
                 None => run(&alter(new, "DROP DEFAULT"))?,
                 Some(text) => set_default(&node.key, new, text, &to.data_type)?,
             }
@@ -391,7 +399,7 @@ pub fn carry_partition_settings(table: &str, old: &str, new: &str, defaults: boo
         if from.default.is_some() {
             run(&alter(old, "DROP DEFAULT"))?;
         }
-        if everywhere || !from.not_null {
+        if of_whole.not_null || !from.not_null {
             continue;
         }
         if !to.not_null {
@@ -431,7 +439,10 @@ fn settings(table: &str, from: &Column, to: &Column) -> Vec<String> {
     let alter = |clause: &str| format!("ALTER TABLE ONLY {table} ALTER COLUMN {name} {clause}");
     let mut sql = Vec::new();
     if from.statistics != to.statistics {
-        sql.push(alter(&format!("SET STATISTICS {}", from.statistics.unwrap_or(-1))));
+        sql.push(alter(&format!(
+            "SET STATISTICS {}",
+            from.statistics.unwrap_or(-1)
+        )));
     }
     if from.options != to.options {
         let names: Vec<_> = to.options.iter().map(|one| ident(&one.name)).collect();
@@ -455,7 +466,10 @@ fn settings(table: &str, from: &Column, to: &Column) -> Vec<String> {
     };
     if from.grants != to.grants {
         sql.extend(to.grants.iter().map(|grant| {
-            format!("REVOKE {} ({name}) ON {table} FROM {}", grant.privilege, grant.grantee)
+            format!(
+                "REVOKE {} ({name}) ON {table} FROM {}",
+                grant.privilege, grant.grantee
+            )
         }));
     }
     let carried = Column {

@@ -27,7 +27,12 @@ pub struct KeyTask {
 
 impl KeyTask {
     /// Builds for the leaves that have no such index.
-    fn builds(&self, facts: &dyn Facts, taken: &mut Taken, tree: &[Partition]) -> Result<Vec<Step>> {
+    fn builds(
+        &self,
+        facts: &dyn Facts,
+        taken: &mut Taken,
+        tree: &[Partition],
+    ) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
         for leaf in tree.iter().filter(|node| node.kind == "r") {
             if leaf.loose_index(&self.definition).is_some() {
@@ -81,7 +86,12 @@ impl Partition {
 impl Planner<'_> {
     /// The indexes, and the question for leaves that come later: before the migration counts as
     /// expanded, and again before its contract.
-    pub fn leaf_keys(&mut self, task: KeyTask, columns: &[String], tree: &[Partition]) -> Result<()> {
+    pub fn leaf_keys(
+        &mut self,
+        task: KeyTask,
+        columns: &[String],
+        tree: &[Partition],
+    ) -> Result<()> {
         let table = task.table.clone();
         key_covers("the primary key", &table, tree, columns)?;
         no_foreign_tables("the primary key", tree)?;

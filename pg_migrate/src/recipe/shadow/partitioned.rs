@@ -5,8 +5,9 @@
 
 use super::attached::remade;
 use super::carry::Swap;
-use super::retype::{Group, Retype, text_array};
 use super::refused;
+use super::replace::owned_by_shadow;
+use super::retype::{Group, Retype, text_array};
 use crate::fault::Result;
 use crate::recipe::facts::{Attached, Constraint, ForeignKey, Index, Partition, Table};
 use crate::recipe::partition::{IndexTask, KeyTask, Owner, names_of};
@@ -196,28 +197,19 @@ impl Planner<'_> {
                 statistics = planner.carry_statistics(part)?;
                 for (change, of_whole) in part.changes.iter().zip(&group.changes) {
                     if change.column.not_null && !of_whole.becomes_not_null() {
-                        planner.not_null_steps(
-                            Phase::Migrate,
-                            part.key,
-                            &change.shadow,
-                            None,
-                        )?;
+                        planner.not_null_steps(Phase::Migrate, part.key, &change.shadow, None)?;
                     }
                 }
                 Ok(())
             })?;
             swap.expressions |= own.expressions || !statistics.0.is_empty();
-            let sequences = part
-                .attached
-                .iter()
-                .filter(|one| one.kind == "sequence")
-                .flat_map(|one| one.makes.clone())
-                .collect();
             swap.before.extend(of(place, statistics.0));
             swap.before.extend(of(place, own.before));
+            for change in &part.changes {
+                swap.before.extend(of(place, owned_by_shadow(part, change)));
+            }
             swap.after.extend(of(place, own.after));
             swap.after.extend(of(place, statistics.1));
-            swap.after.extend(of(place, sequences));
         }
         Ok(swap)
     }
@@ -232,12 +224,13 @@ impl Planner<'_> {
             let mark = self.plan.steps.len();
             plan(self, part)?;
             let steps = self.plan.steps.split_off(mark);
-            let marked = steps.into_iter().map(|step| {
-                match step.relation.as_deref() == Some(part.key) {
-                    true => step.of_partition(&place.parent),
-                    false => step,
-                }
-            });
+            let marked =
+                steps
+                    .into_iter()
+                    .map(|step| match step.relation.as_deref() == Some(part.key) {
+                        true => step.of_partition(&place.parent),
+                        false => step,
+                    });
             self.plan.steps.extend(marked);
         }
         Ok(())
@@ -293,10 +286,17 @@ impl Planner<'_> {
             .cloned();
         let old = qualified(&table.schema, &index.name);
         if let Some(constraint) = constraint {
-            return self.carry_partitioned_key(group, &table, &constraint, (&old, name, body), swap);
+            return self.carry_partitioned_key(
+                group,
+                &table,
+                &constraint,
+                (&old, name, body),
+                swap,
+            );
         }
         self.partitioned_index(key, &table, name, index.unique, body, &BTreeMap::new())?;
-        swap.before.push(swap_index(&old, &qualified(&table.schema, name)));
+        swap.before
+            .push(swap_index(&old, &qualified(&table.schema, name)));
         Ok(())
     }
 
@@ -312,9 +312,9 @@ impl Planner<'_> {
         let tree = self.facts.partitions(key)?;
         let shape = self.facts.index_shape(key, &table.columns, body)?;
         let text = &constraint.definition;
-        let definition = self
-            .facts
-            .constraint_moved(key, &group.table.columns, text, &group.moves)?;
+        let definition =
+            self.facts
+                .constraint_moved(key, &group.table.columns, text, &group.moves)?;
         let tail = deferral(constraint.deferrable, constraint.deferred);
         if constraint.kind == "p" {
             let task = KeyTask {
@@ -378,9 +378,10 @@ impl Planner<'_> {
             && table.kind == "p"
             && group.involves(&key.referenced)
             && !table.indexes.iter().any(|index| {
-                let primary = table.constraints.iter().any(|c| {
-                    c.kind == "p" && Some(&c.name) == index.constraint.as_ref()
-                });
+                let primary = table
+                    .constraints
+                    .iter()
+                    .any(|c| c.kind == "p" && Some(&c.name) == index.constraint.as_ref());
                 index.unique && !primary && same(&index.columns)
             })
     }
@@ -395,7 +396,8 @@ impl Planner<'_> {
             text_array(&group.columns()),
             text_array(&group.shadows())
         );
-        let message = format!("rows refer to rows of {key} that they would not find by the new columns");
+        let message =
+            format!("rows refer to rows of {key} that they would not find by the new columns");
         self.push(verify(key, sql, &message));
     }
 

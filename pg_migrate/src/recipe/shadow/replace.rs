@@ -12,7 +12,49 @@ use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, literal};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::types;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// Sequences that belong to the column belong to the one that takes its place: what is set aside
+/// takes those with it that it has.
+pub fn owned_by_shadow(group: &Group, change: &Retype) -> Vec<String> {
+    let owned = group.attached.iter().filter(|one| {
+        let of = one.detail.get("column");
+        one.kind == "sequence" && of.is_some_and(|column| *column == change.column.name)
+    });
+    owned
+        .filter_map(|one| one.relation.as_ref())
+        .map(|sequence| {
+            format!(
+                "ALTER SEQUENCE {sequence} OWNED BY {}.{}",
+                group.key,
+                ident(&change.shadow)
+            )
+        })
+        .collect()
+}
+
+/// What is said of a sequence that ends before the new type does: ALTER COLUMN TYPE leaves it as it
+/// is.
+fn ends_early(group: &Group) -> Option<String> {
+    group.attached.iter().find_map(|one| {
+        let greatest = one.detail.get("max").and_then(Value::as_i64)?;
+        let column = one.detail.get("column").and_then(Value::as_str)?;
+        let change = group.changes.iter().find(|c| c.column.name == column)?;
+        let early = match change.new_type.as_str() {
+            "integer" => greatest < i64::from(i32::MAX),
+            "bigint" => greatest < i64::MAX,
+            _ => false,
+        };
+        let sequence = one
+            .relation
+            .as_deref()
+            .filter(|_| one.kind == "sequence" && early)?;
+        Some(format!(
+            "sequence {sequence} still ends at {greatest}: ALTER SEQUENCE {sequence} AS {};",
+            change.new_type
+        ))
+    })
+}
 
 impl Planner<'_> {
     /// The column, its trigger and its backfill.
@@ -135,13 +177,13 @@ impl Planner<'_> {
             // What the partitions have otherwise is put right before the old column leaves.
             sql.extend(set_default(&new));
             sql.push(format!(
-                "SELECT migrate.carry_partition_settings({}, {}, {}, {})",
+                "SELECT migrate.carry_partition_settings({}, {}, {})",
                 literal(key),
                 literal(&column.name),
-                literal(&change.shadow),
-                change.op.default.is_none()
+                literal(&change.shadow)
             ));
         }
+        sql.extend(owned_by_shadow(group, change));
         sql.push(format!(
             "SELECT migrate.set_aside_column({}, {}, {})",
             literal(key),
@@ -152,10 +194,6 @@ impl Planner<'_> {
         if !partitioned {
             sql.extend(set_default(&old));
         }
-        let owned = group.attached.iter().filter(|one| {
-            one.kind == "sequence" && one.detail.get("column").is_some_and(|c| *c == column.name)
-        });
-        sql.extend(owned.flat_map(|one| one.makes.clone()));
         Ok(sql)
     }
 
@@ -194,10 +232,16 @@ impl Planner<'_> {
                 }
             }
             if step.sql.contains("set_aside_column") {
-                step = step.warn("hides the old values; restorable until migrate.purge");
+                let hides = "hides the old values; restorable until migrate.purge";
+                step = step.warn(match ends_early(group) {
+                    Some(early) => format!("{hides}; {early}"),
+                    None => hides.to_owned(),
+                });
             }
             if let Some(place) = statement.of {
-                step = step.for_partition(&place.partition).of_partition(&place.parent);
+                step = step
+                    .for_partition(&place.partition)
+                    .of_partition(&place.parent);
             }
             self.push(step);
         }

@@ -47,7 +47,9 @@ fn known(group: &Group) -> Vec<String> {
 }
 
 pub fn not_carried_message(columns: &str, key: &str) -> String {
-    format!("objects on \"{columns}\" of {key} were made or changed meanwhile and would be lost: take that back, and do it again after the contract")
+    format!(
+        "objects on \"{columns}\" of {key} were made or changed meanwhile and would be lost: take that back, and do it again after the contract"
+    )
 }
 
 impl Planner<'_> {
