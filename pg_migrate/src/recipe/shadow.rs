@@ -14,6 +14,7 @@ mod partitioned;
 mod rename;
 mod replace;
 mod retype;
+mod statement;
 mod together;
 mod unable;
 mod verified;

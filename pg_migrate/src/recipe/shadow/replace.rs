@@ -1,8 +1,8 @@
 //! The shadow column of a type change: made and filled beside the old one, and put in its place.
 
 use super::attached::with_locks;
-use super::partitioned::{Place, Statement};
 use super::retype::{Group, Retype};
+use super::statement::{Place, Statement};
 use super::{column_type, same};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::Result;

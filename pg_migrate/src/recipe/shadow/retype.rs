@@ -2,7 +2,7 @@
 //! one's name at contract. Several columns of one table change together: what is over more than
 //! one of them is made once, and swapped once.
 
-use super::partitioned::{Statement, remaking, whole};
+use super::statement::{Statement, remaking, whole};
 use super::together::{see_each_other, triggers_last};
 use super::{SHADOW, column_type};
 use crate::document::model::AlterColumn;
