@@ -249,6 +249,8 @@ pub struct ForeignKey {
     pub deferred: bool,
     pub validated: bool,
     pub comment: Option<String>,
+    /// One of its tables is partitioned.
+    pub partitioned: bool,
     /// Why it cannot be carried.
     pub obstacle: Option<String>,
 }

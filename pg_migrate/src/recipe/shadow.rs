@@ -10,11 +10,17 @@ mod carry;
 mod constrain;
 mod in_place;
 mod keys;
+mod partitioned;
 mod rename;
+mod replace;
 mod retype;
+mod statement;
 mod together;
+mod unable;
+mod verified;
 
 pub use constrain::translated;
+pub use keys::definition as foreign_key_definition;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
 use crate::fault::{Fault, Result, state};
