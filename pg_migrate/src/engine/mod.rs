@@ -20,8 +20,8 @@ mod swap;
 mod verify;
 
 pub use aside::{
-    purge, rename_table, rename_table_back, restore_column, restore_table, set_aside_column,
-    set_aside_table,
+    carry_grants, purge, rename_table, rename_table_back, restore_column, restore_table,
+    set_aside_column, set_aside_table,
 };
 pub use context::{Caller, Mode};
 pub use contract::contract;

@@ -40,6 +40,8 @@ pub struct Table {
     pub temporary: bool,
     /// Other tables inherit from it that are no partitions: its triggers do not fire for their rows.
     pub inherited: bool,
+    /// Policies say which rows a role sees.
+    pub row_security: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
     /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).

@@ -15,6 +15,7 @@ pub mod quote;
 mod remarks;
 pub mod script;
 mod shadow;
+mod split;
 pub mod step;
 mod table;
 mod types;

@@ -2,6 +2,7 @@
 //! earlier operations of the same migration will have changed, and collects steps, the way back
 //! and the columns touched. One file per family of operations adds methods to it.
 
+mod ahead;
 mod build;
 mod order;
 mod place;
@@ -9,6 +10,7 @@ mod read;
 mod statement;
 mod uses;
 
+pub use ahead::only_constrains;
 pub use build::{concurrent, ddl, unlocked, validate, verify};
 pub use uses::{How, Touch};
 
@@ -183,6 +185,7 @@ impl Planner<'_> {
     }
 
     fn one(&mut self, operation: &Operation) -> Result<()> {
+        self.types_first(operation)?;
         let (steps, inverse) = (self.plan.steps.len(), self.plan.inverse.len());
         let fresh = self.is_fresh(operation)?;
         self.operation(operation)?;
@@ -273,6 +276,8 @@ impl Planner<'_> {
             }
             Operation::MergeColumns(op) => self.merge_columns(op),
             Operation::UnmergeColumns(op) => self.unmerge_columns(op),
+            Operation::SplitTable(op) => self.split_table(op),
+            Operation::UnsplitTable(op) => self.unsplit_table(op),
             other => self.object(other),
         }
     }

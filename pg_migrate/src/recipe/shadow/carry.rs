@@ -58,6 +58,13 @@ pub fn alter(key: &str, column: &str, clauses: &[String]) -> String {
     format!("ALTER TABLE {key} {}", commands.join(", "))
 }
 
+/// The statement that gives a column of another table (of the same type) the statistics target,
+/// options, storage and compression of `column`; none where they are the defaults.
+pub fn tuning(key: &str, column: &Column) -> Option<String> {
+    let clauses = [estimates(column), storage(column)].concat();
+    (!clauses.is_empty()).then(|| alter(key, &column.name, &clauses))
+}
+
 impl Planner<'_> {
     /// Statistics target, options, storage and compression of the column for its shadow. Must come
     /// before the first value is stored. On a partitioned table they are set on it alone: each
