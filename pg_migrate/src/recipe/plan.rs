@@ -133,7 +133,7 @@ pub fn plan<'a>(
                             || plan(std::slice::from_ref(operation), facts, revision)
                                 .is_err_and(|other| other.message == fault.message);
                         let fault = match alone {
-                            true => planner.not_online(statement, fault),
+                            true => planner.with_time_as_written(statement, fault),
                             false => fault,
                         };
                         return Err(place::in_statement(fault, &statement.sql));

@@ -89,7 +89,7 @@ impl Planner<'_> {
     }
 
     /// Of a statement that has no online way: how long it takes as written.
-    pub fn not_online(&mut self, op: &Statement, fault: Fault) -> Fault {
+    pub fn with_time_as_written(&mut self, op: &Statement, fault: Fault) -> Fault {
         let detail = fault.detail.as_deref().unwrap_or_default();
         if fault.sqlstate != state::FEATURE_NOT_SUPPORTED || detail.contains(" rows: ") {
             return fault;
