@@ -17,6 +17,8 @@ pub const MOST_COLUMNS: usize = 16;
 #[derive(Clone, Copy)]
 pub struct Firing {
     data: *mut pg_sys::TriggerData,
+    /// The executor's entry of the trigger for this statement.
+    call: *mut pg_sys::FmgrInfo,
 }
 
 /// What the trigger's definition says.
@@ -53,7 +55,10 @@ impl Firing {
                 && event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE
                 && (operation == pg_sys::TRIGGER_EVENT_INSERT
                     || operation == pg_sys::TRIGGER_EVENT_UPDATE))
-                .then_some(Firing { data })
+                .then_some(Firing {
+                    data,
+                    call: (*fcinfo).flinfo,
+                })
         }
     }
 
@@ -133,43 +138,69 @@ impl Firing {
     }
 
     /// What the trigger returns to write the row with another value in one column.
-    pub fn with(self, column: i16, mut value: Value) -> pg_sys::Datum {
-        let mut number = i32::from(column);
-        // SAFETY: one column of the relation's own row type; the result lives in the executor's
-        // per-tuple context, as that of every trigger.
-        unsafe {
-            pg_sys::Datum::from(raw::heap_modify_tuple_by_cols(
-                self.unchanged().cast_mut_ptr(),
-                (*(*self.data).tg_relation).rd_att,
-                1,
-                &mut number,
-                &mut value.datum,
-                &mut value.null,
-            ))
-        }
+    pub fn with(self, column: i16, value: Value) -> pg_sys::Datum {
+        self.with_all(&[column], &[value])
     }
 
     /// The same for several columns: as many as `columns` and `values` both have.
-    pub fn with_all(self, columns: &[i32], values: &[Value]) -> pg_sys::Datum {
+    ///
+    /// As `heap_modify_tuple_by_cols`, but the slot's own arrays take the values for the moment in
+    /// which the row is formed from them: what is deformed already is not deformed again.
+    pub fn with_all(self, columns: &[i16], values: &[Value]) -> pg_sys::Datum {
         let count = columns.len().min(values.len()).min(MOST_COLUMNS);
-        let mut numbers = [0; MOST_COLUMNS];
-        let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
-        let mut nulls = [false; MOST_COLUMNS];
-        for (at, (column, value)) in columns.iter().zip(values).take(count).enumerate() {
-            numbers[at] = *column;
-            datums[at] = value.datum;
-            nulls[at] = value.null;
-        }
-        // SAFETY: as in `with`; the arrays hold `count` entries.
+        let mut before = [Value::NULL; MOST_COLUMNS];
+        let slot = self.new_row().0;
+        // SAFETY: columns of the relation's own row type, all of them in the slot's arrays once the
+        // slot is deformed to its end; both arrays are as they were when this returns, and an error
+        // (no memory) ends the statement that they belong to. The result lives in the executor's
+        // per-tuple context, as that of every trigger.
         unsafe {
-            pg_sys::Datum::from(raw::heap_modify_tuple_by_cols(
-                self.unchanged().cast_mut_ptr(),
-                (*(*self.data).tg_relation).rd_att,
-                count as i32,
-                numbers.as_mut_ptr(),
-                datums.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-            ))
+            let descriptor = (*(*self.data).tg_relation).rd_att;
+            if i32::from((*slot).tts_nvalid) < (*descriptor).natts {
+                raw::slot_getsomeattrs_int(slot, (*descriptor).natts);
+            }
+            let (datums, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
+            let at = |column: i16| usize::from(column.unsigned_abs()) - 1;
+            for (i, (column, value)) in columns.iter().zip(values).take(count).enumerate() {
+                let at = at(*column);
+                before[i] = Value {
+                    datum: *datums.add(at),
+                    null: *nulls.add(at),
+                };
+                *datums.add(at) = value.datum;
+                *nulls.add(at) = value.null;
+            }
+            let tuple = raw::heap_form_tuple(descriptor, datums, nulls);
+            for (column, value) in columns.iter().zip(before).take(count) {
+                *datums.add(at(*column)) = value.datum;
+                *nulls.add(at(*column)) = value.null;
+            }
+            let given: pg_sys::HeapTuple = self.unchanged().cast_mut_ptr();
+            (*(*tuple).t_data).t_ctid = (*(*given).t_data).t_ctid;
+            (*tuple).t_self = (*given).t_self;
+            (*tuple).t_tableOid = (*given).t_tableOid;
+            pg_sys::Datum::from(tuple)
+        }
+    }
+
+    /// What was kept for this statement by `keep`, if it is of this generation.
+    pub fn kept<T>(self, generation: u64) -> Option<Held<T>> {
+        // SAFETY: fn_extra is null or what `keep` put there; nothing else runs as this function.
+        unsafe {
+            let note = (*self.call).fn_extra.cast::<Note<T>>();
+            (!note.is_null() && (*note).generation == generation).then(|| (*note).held)
+        }
+    }
+
+    /// Keeps `held` at hand for the statement's further rows: no look-up by the trigger's OID.
+    pub fn keep<T>(self, generation: u64, held: Held<T>) {
+        // SAFETY: memory that lives as long as the executor's entry, which is no longer than the
+        // transaction in which `held` is valid.
+        unsafe {
+            let size = size_of::<Note<T>>();
+            let note = pg_sys::MemoryContextAlloc((*self.call).fn_mcxt, size).cast::<Note<T>>();
+            note.write(Note { generation, held });
+            (*self.call).fn_extra = note.cast();
         }
     }
 
@@ -207,8 +238,8 @@ impl Firing {
 
 /// How deep in triggers the backend is (`pg_trigger_depth()`).
 pub fn depth() -> i32 {
-    // SAFETY: takes no arguments and reads a backend-local counter.
-    unsafe { pgrx::direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]).unwrap_or_default() }
+    // SAFETY: takes no arguments, looks at no frame and reads a backend-local counter.
+    unsafe { raw::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
 }
 
 /// The number of the running command in its transaction.
@@ -275,21 +306,48 @@ pub fn set_comment(relation: u32, trigger: u32, comment: &str) -> Result<()> {
     Ok(())
 }
 
-/// Calls `on_change` with a relation's OID (0: any) when its definition changes, and with 0 when a
-/// function does, for it may have been inlined. For the life of the backend: call once.
-pub fn watch(on_change: fn(u32)) {
-    type Callback = fn(u32);
+/// What may have changed under a thing that was worked out before.
+#[derive(Debug, Clone, Copy)]
+pub enum Changed {
+    Relation(u32),
+    /// A type, by the hash under which the system cache knows it.
+    Type(u32),
+    /// Everything, or a function: it may have been inlined.
+    Anything,
+}
+
+/// Calls `on_change` when relations, types and functions change. For the life of the backend: call
+/// once.
+pub fn watch(on_change: fn(Changed)) {
+    type Callback = fn(Changed);
+    /// # Safety
+    /// `arg` is the function given to `watch`.
+    unsafe fn call(arg: pg_sys::Datum, changed: Changed) {
+        // SAFETY: as promised.
+        unsafe { std::mem::transmute::<usize, Callback>(arg.value())(changed) };
+    }
     #[pgrx::pg_guard]
     unsafe extern "C-unwind" fn relation(arg: pg_sys::Datum, relation: pg_sys::Oid) {
-        // SAFETY: `arg` is the function given to `watch`.
-        let on_change: Callback = unsafe { std::mem::transmute::<usize, Callback>(arg.value()) };
-        on_change(relation.to_u32());
+        let changed = match relation.to_u32() {
+            0 => Changed::Anything,
+            relation => Changed::Relation(relation),
+        };
+        // SAFETY: registered below.
+        unsafe { call(arg, changed) };
     }
     #[pgrx::pg_guard]
     unsafe extern "C-unwind" fn function(arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-        // SAFETY: as above.
-        let on_change: Callback = unsafe { std::mem::transmute::<usize, Callback>(arg.value()) };
-        on_change(0);
+        // SAFETY: registered below.
+        unsafe { call(arg, Changed::Anything) };
+    }
+    #[pgrx::pg_guard]
+    unsafe extern "C-unwind" fn data_type(arg: pg_sys::Datum, _cache: i32, hash: u32) {
+        let changed = match hash {
+            0 => Changed::Anything,
+            hash => Changed::Type(hash),
+        };
+        // SAFETY: registered below.
+        unsafe { call(arg, changed) };
     }
     let arg = pg_sys::Datum::from(on_change as usize);
     // SAFETY: the callbacks live as long as the library, which is never unloaded.
@@ -297,6 +355,8 @@ pub fn watch(on_change: fn(u32)) {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation), arg);
         let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
         pg_sys::CacheRegisterSyscacheCallback(cache, Some(function), arg);
+        let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
+        pg_sys::CacheRegisterSyscacheCallback(cache, Some(data_type), arg);
     }
 }
 
@@ -336,6 +396,11 @@ pub unsafe fn enter(
         pg_sys::error_context_stack = callback.previous;
         result
     }
+}
+
+struct Note<T: 'static> {
+    generation: u64,
+    held: Held<T>,
 }
 
 /// What a trigger function keeps per trigger and backend. A thing that was replaced while it may

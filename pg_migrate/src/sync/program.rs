@@ -2,12 +2,13 @@
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::Compiled;
-use crate::pg::trigger::{self, Definition, Firing, Held, Kept};
+use crate::pg::trigger::{self, Changed, Definition, Firing, Held, Kept};
 use crate::pg::tuple::{Shape, Slot, Value};
 use crate::pg::{relation_column, spi};
 use crate::sync::rules::Policy;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::thread::LocalKey;
 
 /// The comment on a trigger whose backfill is done.
 pub const FINISHED: &str = "pg_migrate: every row is filled";
@@ -66,48 +67,81 @@ thread_local! {
     static PROGRAMS: Kept<Program> = Kept::new();
     /// Counts the changes after which nothing that was worked out before may be used.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
-    static KNOWN: RefCell<HashSet<u32>> = RefCell::default();
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+/// What programs were worked out from.
+#[derive(Default)]
+struct Known {
+    relations: HashSet<u32>,
+    /// Hashes of domains.
+    types: HashSet<u32>,
 }
 
 /// The relations of ours are not told apart: they change rarely.
-fn changed(relation: u32) {
-    let ours = relation == 0
-        || KNOWN.with(|known| {
-            known
-                .try_borrow()
-                .map_or(true, |known| known.contains(&relation))
-        });
+fn changed(what: Changed) {
+    let ours = KNOWN.with(|known| {
+        known.try_borrow().map_or(true, |known| match what {
+            Changed::Relation(relation) => known.relations.contains(&relation),
+            Changed::Type(hash) => known.types.contains(&hash),
+            Changed::Anything => true,
+        })
+    });
     if ours {
         GENERATION.set(GENERATION.get() + 1);
     }
 }
 
 /// The generation in which what is worked out now about `relation` holds; watches it from now on.
-pub fn generation(relation: u32) -> u64 {
+fn generation(relation: u32) -> u64 {
     if GENERATION.get() == 0 {
         GENERATION.set(1);
         trigger::watch(changed);
     }
-    KNOWN.with(|known| known.borrow_mut().insert(relation));
+    KNOWN.with(|known| known.borrow_mut().relations.insert(relation));
     GENERATION.get()
 }
 
+fn watch_domains(compiled: &Compiled) {
+    KNOWN.with(|known| known.borrow_mut().types.extend(&compiled.domains));
+}
+
 /// The current generation.
-pub fn now() -> u64 {
+fn now() -> u64 {
     GENERATION.get()
 }
 
 /// The program of this firing's trigger.
 pub fn of(firing: Firing) -> Result<Held<Program>> {
-    let key = firing.trigger();
-    match PROGRAMS.with(|kept| kept.get(key, now())) {
-        Some(program) => Ok(program),
-        None => {
-            let generation = generation(firing.relation());
-            let program = build(key, &firing.definition())?;
-            Ok(PROGRAMS.with(|kept| kept.keep(key, generation, program)))
-        }
+    held(&PROGRAMS, firing, |definition| {
+        build(firing.trigger(), definition)
+    })
+}
+
+/// What is kept for this firing's trigger in this generation, or is built now.
+pub fn held<T>(
+    things: &'static LocalKey<Kept<T>>,
+    firing: Firing,
+    build: impl FnOnce(&Definition) -> Result<T>,
+) -> Result<Held<T>> {
+    if let Some(thing) = firing.kept(now()) {
+        return Ok(thing);
     }
+    let key = firing.trigger();
+    let (generation, thing) = match things.with(|kept| kept.get(key, now())) {
+        Some(thing) => (now(), thing),
+        None => {
+            // Building it may itself hear of changes: then it is built again for the next row.
+            let generation = generation(firing.relation());
+            let thing = build(&firing.definition())?;
+            (
+                generation,
+                things.with(|kept| kept.keep(key, generation, thing)),
+            )
+        }
+    };
+    firing.keep(generation, thing);
+    Ok(thing)
 }
 
 const USAGE: &str = "CREATE TRIGGER name BEFORE INSERT OR UPDATE ON table FOR EACH ROW EXECUTE \
@@ -161,8 +195,7 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
                 Fault::invalid("without an old column the sync trigger needs an expression")
                     .hint(USAGE)
             })?;
-            let up = Compiled::expression(place.relation, text, new.number)?;
-            (Derivation::Run(up), None)
+            (place.derivation(Some(text), 0, new.number)?, None)
         }
     };
     let mut more = Vec::new();
@@ -236,12 +269,16 @@ impl Place<'_> {
     }
 
     fn derivation(&self, text: Option<&str>, source: i16, target: i16) -> Result<Derivation> {
-        Ok(match text {
-            Some(text) => Derivation::Run(Compiled::expression(self.relation, text, target)?),
-            None => match Compiled::assignment(self.relation, source, target)? {
-                Some(compiled) => Derivation::Run(compiled),
-                None => Derivation::Copy(source),
-            },
+        let compiled = match text {
+            Some(text) => Some(Compiled::expression(self.relation, text, target)?),
+            None => Compiled::assignment(self.relation, source, target)?,
+        };
+        Ok(match compiled {
+            Some(compiled) => {
+                watch_domains(&compiled);
+                Derivation::Run(compiled)
+            }
+            None => Derivation::Copy(source),
         })
     }
 }
