@@ -37,8 +37,8 @@ pub fn check(relation: u32, expression: &str, target: i16) -> Result<String> {
             let text = pg_sys::deparse_expression(parsed.plain, context, false, false);
             CStr::from_ptr(text).to_string_lossy().into_owned()
         };
-        let stored = Compiled::expression_of(&table, &text, target)?;
-        drop((stored, scope));
+        drop(scope);
+        Compiled::expression_of(&table, &text, target)?;
         Ok(text)
     })
     .map_err(|fault| {
@@ -62,6 +62,8 @@ pub struct Compiled {
     pub reads: Vec<i16>,
     /// Each evaluation may give another value.
     pub volatile: bool,
+    /// Bodies of SQL functions are part of it, read under the session's search path.
+    pub inlined: bool,
     /// Hashes by which invalidations name the domains whose constraints it was planned with.
     pub domains: Vec<u32>,
     /// The line of the CONTEXT of its errors.
@@ -105,17 +107,18 @@ impl Compiled {
     }
 
     fn expression_of(table: &Table, text: &str, target: i16) -> Result<Compiled> {
+        let what = format!("expression {text}");
         let scope = settings::Scope::new();
         scope.set("search_path", SEARCH_PATH);
         let parsed = parse(table, Some(ROW), text, target, &Cell::new(0))?;
-        let what = format!("expression {text}");
-        let compiled = if parsed.subquery {
-            Self::query(table, &parsed, text, &what, target)
-        } else {
-            Self::plan(table, parsed.assigned, &what, target)
-        };
+        if parsed.subquery {
+            let compiled = Self::query(table, &parsed, text, &what, target);
+            drop(scope);
+            return compiled;
+        }
+        // What is in the bodies of SQL functions means what it means in this session.
         drop(scope);
-        compiled
+        Self::plan(table, parsed.assigned, &what, target)
     }
 
     /// The assignment `target = source` between columns of one row; `None`: the bytes are copied
@@ -186,6 +189,7 @@ impl Compiled {
             Ok(Compiled {
                 context,
                 run: Run::Expression(copy),
+                inlined: !hashes(items, pg_sys::SysCacheIdentifier::PROCOID).is_empty(),
                 domains: hashes(items, pg_sys::SysCacheIdentifier::TYPEOID),
                 about: table.about(what, &reads, target),
                 reads,
@@ -243,6 +247,7 @@ impl Compiled {
                     by_value,
                 },
                 // The plan cache looks after what its plans were made with.
+                inlined: false,
                 domains: Vec::new(),
                 about: table.about(what, &reads, target),
                 reads,

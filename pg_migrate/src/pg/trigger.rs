@@ -1,14 +1,16 @@
 //! What a row trigger sees and may change. The same rule as in `tuple` holds: errors of the hot
 //! path leave by `longjmp`, so callers hold nothing that needs dropping.
 
-use crate::fault::{Fault, Result};
-use crate::pg::expression::current_transaction;
+mod catalog;
+mod kept;
+
+pub use catalog::{comment, first_epoch, installed_by, restamp, set_comment};
+pub use kept::{Held, Kept};
+
 use crate::pg::tuple::{Slot, Value, raw};
+use kept::Note;
 use pgrx::pg_sys;
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_void};
-use std::ptr::NonNull;
+use std::ffi::{CStr, c_void};
 
 /// Columns that one firing can write.
 pub const MOST_COLUMNS: usize = 16;
@@ -248,62 +250,23 @@ pub fn command() -> u32 {
     unsafe { pg_sys::GetCurrentCommandId(false) }
 }
 
-/// The raw xmin of the trigger's row in `pg_trigger`: the transaction that created, enabled or
-/// attached it, after it had the table's lock.
-pub fn installed_by(trigger: u32) -> Result<u32> {
-    // SAFETY: a catalog scan by the unique index on oid, ended before the function returns.
+/// The table that is about to be rewritten, when this call is that of an event trigger on
+/// `table_rewrite`.
+///
+/// # Safety
+/// `fcinfo` is the frame of the call that PostgreSQL is making.
+pub unsafe fn rewritten(fcinfo: pg_sys::FunctionCallInfo) -> Option<u32> {
+    // SAFETY: CALLED_AS_EVENT_TRIGGER in event_trigger.h; the OID is known during this event alone,
+    // and looks at no frame.
     unsafe {
-        let catalog = pg_sys::table_open(pg_sys::TriggerRelationId, pg_sys::AccessShareLock as i32);
-        let mut key = pg_sys::ScanKeyData::default();
-        pg_sys::ScanKeyInit(
-            &mut key,
-            pg_sys::Anum_pg_trigger_oid as i16,
-            pg_sys::BTEqualStrategyNumber as u16,
-            pg_sys::F_OIDEQ.into(),
-            pg_sys::Datum::from(pg_sys::Oid::from(trigger)),
-        );
-        let scan = pg_sys::systable_beginscan(
-            catalog,
-            pg_sys::TriggerOidIndexId.into(),
-            true,
-            std::ptr::null_mut(),
-            1,
-            &mut key,
-        );
-        let tuple = pg_sys::systable_getnext(scan);
-        let xmin = (!tuple.is_null()).then(|| u32::from((*(*tuple).t_data).t_choice.t_heap.t_xmin));
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(catalog, pg_sys::AccessShareLock as i32);
-        xmin.ok_or_else(|| Fault::internal(format!("trigger {trigger} is not in pg_trigger")))
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            return None;
+        }
+        let event = (*context.cast::<pg_sys::EventTriggerData>()).event;
+        (CStr::from_ptr(event) == c"table_rewrite")
+            .then(|| pg_sys::pg_event_trigger_table_rewrite_oid(fcinfo).value() as u32)
     }
-}
-
-/// Whether transaction ids have never wrapped around in this cluster.
-pub fn first_epoch() -> bool {
-    // SAFETY: reads shared memory under its own lock.
-    unsafe { pg_sys::ReadNextFullTransactionId().value >> 32 == 0 }
-}
-
-/// The comment on a trigger.
-pub fn comment(trigger: u32) -> Option<String> {
-    // SAFETY: a catalog lookup; the palloc'd text is copied.
-    unsafe {
-        let text = pg_sys::GetComment(trigger.into(), pg_sys::TriggerRelationId, 0);
-        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
-    }
-}
-
-/// Puts a comment on a trigger of `relation` and makes every backend look at the trigger again.
-/// The lock taken (ROW EXCLUSIVE, to the end of the transaction) waits for nothing but DDL.
-pub fn set_comment(relation: u32, trigger: u32, comment: &str) -> Result<()> {
-    let text = CString::new(comment).map_err(|_| Fault::invalid("a comment holds a zero byte"))?;
-    // SAFETY: catalog changes inside a transaction; the lock keeps the trigger from being dropped.
-    unsafe {
-        pg_sys::LockRelationOid(relation.into(), pg_sys::RowExclusiveLock as i32);
-        pg_sys::CreateComments(trigger.into(), pg_sys::TriggerRelationId, 0, text.as_ptr());
-        pg_sys::CacheInvalidateRelcacheByRelid(relation.into());
-    }
-    Ok(())
 }
 
 /// What may have changed under a thing that was worked out before.
@@ -395,80 +358,5 @@ pub unsafe fn enter(
         let result = body(fcinfo);
         pg_sys::error_context_stack = callback.previous;
         result
-    }
-}
-
-struct Note<T: 'static> {
-    generation: u64,
-    held: Held<T>,
-}
-
-/// What a trigger function keeps per trigger and backend. A thing that was replaced while it may
-/// still be running further up the stack is dropped in a later transaction.
-pub struct Kept<T: 'static> {
-    entries: RefCell<HashMap<u32, Entry<T>>>,
-    retired: RefCell<Vec<(u32, Box<T>)>>,
-}
-
-struct Entry<T> {
-    generation: u64,
-    thing: Box<T>,
-}
-
-/// A kept thing, valid until the end of the call that asked for it.
-pub struct Held<T: 'static>(NonNull<T>);
-
-impl<T> Clone for Held<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Held<T> {}
-
-impl<T> std::ops::Deref for Held<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: `Kept` drops nothing in the transaction in which it was held.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl<T> Kept<T> {
-    pub fn new() -> Self {
-        Kept {
-            entries: RefCell::default(),
-            retired: RefCell::default(),
-        }
-    }
-
-    /// The thing of `trigger`, if it was built in this generation.
-    pub fn get(&self, trigger: u32, generation: u64) -> Option<Held<T>> {
-        let entries = self.entries.borrow();
-        let entry = entries.get(&trigger)?;
-        (entry.generation == generation).then(|| Held(NonNull::from(&*entry.thing)))
-    }
-
-    /// Keeps `thing` in place of what was kept before.
-    pub fn keep(&self, trigger: u32, generation: u64, thing: T) -> Held<T> {
-        let now = current_transaction();
-        let gone: Vec<_> = {
-            let mut retired = self.retired.borrow_mut();
-            let (stay, gone) = retired.drain(..).partition(|(then, _)| *then == now);
-            *retired = stay;
-            gone
-        };
-        drop(gone);
-        let thing = Box::new(thing);
-        let held = Held(NonNull::from(&*thing));
-        let before = self
-            .entries
-            .borrow_mut()
-            .insert(trigger, Entry { generation, thing });
-        if let Some(before) = before {
-            self.retired.borrow_mut().push((now, before.thing));
-        }
-        held
     }
 }

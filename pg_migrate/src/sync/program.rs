@@ -2,12 +2,15 @@
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::Compiled;
+use crate::pg::settings::with_search_path;
 use crate::pg::trigger::{self, Changed, Definition, Firing, Held, Kept};
 use crate::pg::tuple::{Shape, Slot, Value};
 use crate::pg::{relation_column, spi};
+use crate::sync::arguments::{self, USAGE};
 use crate::sync::rules::Policy;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::ffi::{CStr, CString};
 use std::thread::LocalKey;
 
 /// The comment on a trigger whose backfill is done.
@@ -68,6 +71,8 @@ thread_local! {
     /// Counts the changes after which nothing that was worked out before may be used.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
     static KNOWN: RefCell<Known> = RefCell::default();
+    /// Whether a program was worked out under a search path that matters to it.
+    static BOUND: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What programs were worked out from.
@@ -76,6 +81,8 @@ struct Known {
     relations: HashSet<u32>,
     /// Hashes of domains.
     types: HashSet<u32>,
+    /// The search path of what is bound to one.
+    path: CString,
 }
 
 /// The relations of ours are not told apart: they change rarely.
@@ -102,12 +109,31 @@ fn generation(relation: u32) -> u64 {
     GENERATION.get()
 }
 
-fn watch_domains(compiled: &Compiled) {
-    KNOWN.with(|known| known.borrow_mut().types.extend(&compiled.domains));
+/// Watches what an expression was planned with.
+fn watch(compiled: &Compiled) {
+    KNOWN.with(|known| {
+        let mut known = known.borrow_mut();
+        known.types.extend(&compiled.domains);
+        if compiled.inlined && !BOUND.replace(true) {
+            known.path = with_search_path(CStr::to_owned);
+        }
+    });
 }
 
 /// The current generation.
 fn now() -> u64 {
+    if BOUND.get() {
+        with_search_path(|path| {
+            KNOWN.with(|known| {
+                if let Ok(mut known) = known.try_borrow_mut()
+                    && known.path.as_c_str() != path
+                {
+                    known.path = path.to_owned();
+                    GENERATION.set(GENERATION.get() + 1);
+                }
+            });
+        });
+    }
     GENERATION.get()
 }
 
@@ -144,10 +170,6 @@ pub fn held<T>(
     Ok(thing)
 }
 
-const USAGE: &str = "CREATE TRIGGER name BEFORE INSERT OR UPDATE ON table FOR EACH ROW EXECUTE \
-    FUNCTION migrate.sync_column_trigger('old', 'new' [, 'up' [, 'down' [, 'new' or 'raise']]]); \
-    or let SELECT migrate.sync_column_trigger('table', 'old', 'new') do it.";
-
 fn build(trigger: u32, definition: &Definition) -> Result<Program> {
     if !(definition.on_insert && definition.on_update) || definition.conditional {
         return Err(Fault::new(
@@ -159,52 +181,28 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
         )
         .hint(USAGE));
     }
-    let argument = |i: usize| definition.arguments.get(i).map(String::as_str);
-    let given = |i: usize| argument(i).filter(|text| !text.is_empty());
-    let (Some(old), Some(new)) = (argument(0), given(1)) else {
-        return Err(Fault::invalid("the sync trigger needs two column names").hint(USAGE));
-    };
-    let policy = Policy::named(given(4).unwrap_or("new")).ok_or_else(|| {
-        Fault::invalid("the sync trigger's fifth argument is new, raise or fill").hint(USAGE)
-    })?;
+    let given = arguments::read(&definition.arguments)?;
+    let policy = given.policy;
     let place = Place {
         relation: definition.relation,
         name: &definition.relation_name,
     };
-    let new = place.column(new)?;
-    let old = match old {
-        "" => None,
-        name => Some(place.column(name)?),
-    };
-    let (up, old) = match old {
-        Some(column) => {
-            let up = place.derivation(given(2), column.number, new.number)?;
-            let down = place.derivation(given(3), new.number, column.number)?;
-            let default = Compiled::default_of(place.relation, column.number)?;
-            (
-                up,
-                Some(Old {
-                    column,
-                    down,
-                    default,
-                }),
-            )
+    let new = place.column(given.new)?;
+    let old = match given.old {
+        Some(name) => {
+            let column = place.column(name)?;
+            Some(Old {
+                down: place.derivation(given.down, new.number, column.number)?,
+                default: Compiled::default_of(place.relation, column.number)?,
+                column,
+            })
         }
-        None => {
-            let text = given(2).ok_or_else(|| {
-                Fault::invalid("without an old column the sync trigger needs an expression")
-                    .hint(USAGE)
-            })?;
-            (place.derivation(Some(text), 0, new.number)?, None)
-        }
+        None => None,
     };
+    let source = old.as_ref().map_or(0, |old| old.column.number);
+    let up = place.derivation(given.up, source, new.number)?;
     let mut more = Vec::new();
-    for pair in definition.arguments.get(5..).unwrap_or(&[]).chunks(2) {
-        let [name, down] = pair else {
-            return Err(Fault::invalid(
-                "each further old column needs its expression",
-            ));
-        };
+    for (name, down) in given.more {
         let column = place.column(name)?;
         more.push(Old {
             down: place.derivation(Some(down), new.number, column.number)?,
@@ -265,7 +263,9 @@ impl Place<'_> {
     }
 
     fn column(&self, name: &str) -> Result<Column> {
-        column(self.relation, self.name, name).map(|number| self.numbered(number))
+        let number = column(self.relation, self.name, name)?;
+        relation_column::must_be_written(self.relation, self.name, number, name)?;
+        Ok(self.numbered(number))
     }
 
     fn derivation(&self, text: Option<&str>, source: i16, target: i16) -> Result<Derivation> {
@@ -275,7 +275,7 @@ impl Place<'_> {
         };
         Ok(match compiled {
             Some(compiled) => {
-                watch_domains(&compiled);
+                watch(&compiled);
                 Derivation::Run(compiled)
             }
             None => Derivation::Copy(source),

@@ -55,6 +55,7 @@ fn build(definition: &Definition) -> Result<Touch> {
         )
         .hint("Rename the column back, or drop the trigger and make it again.")
     })?;
+    relation_column::must_be_written(relation, &definition.relation_name, number, name)?;
     let time = [
         BuiltinOid::TIMESTAMPTZOID,
         BuiltinOid::TIMESTAMPOID,
