@@ -134,7 +134,7 @@ fn what_no_recipe_can_do_is_refused_with_the_time_as_written() {
         (
             "ALTER TABLE users ADD EXCLUDE USING btree (n WITH =)",
             "",
-            "reads public.users under a lock, 500 rows: ",
+            "nobody could read or write the 500 rows (",
         ),
     ] {
         let failure = refused(&db, sql);
