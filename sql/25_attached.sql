@@ -231,7 +231,10 @@ UNION ALL
 -- Not an object, but what the column is told to be besides its type.
 SELECT 'settings', 'the default, comment, privileges or statistics target of column ' || quote_ident(a.attname),
        'settings of ' || quote_ident(a.attname) || ' '
-           || md5(concat_ws(',', pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum), a.attacl, a.attstattarget, a.attnotnull, a.attidentity, a.attoptions)),
+           || md5(concat_ws(',', pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum), a.attacl, a.attstattarget, a.attnotnull, a.attidentity,
+                            -- Those that ALTER COLUMN SET knows; the server keeps marks of its own beside them.
+                            (SELECT string_agg(o.option_name || '=' || o.option_value, ' ' ORDER BY o.option_name)
+                             FROM pg_options_to_table(a.attoptions) o WHERE o.option_name ~ '^n_distinct'))),
        NULL, 0, ARRAY[]::text[], ARRAY[]::text[], NULL, NULL
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 JOIN pg_class c ON c.oid = a.attrelid AND NOT c.relispartition

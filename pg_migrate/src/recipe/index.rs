@@ -167,6 +167,7 @@ impl Planner<'_> {
     fn check_definition(&self, table: &str, body: &str) -> Result<()> {
         // What this migration makes is not there yet to try it on: a type, an enum's value, a column.
         if self.barrier
+            || self.objects.mentions_label(body)
             || !self.made_objects.is_empty()
             || self.half_known(table)
             || self.plan.touches.iter().any(|touch| touch.table == table)

@@ -4,6 +4,7 @@
 
 mod build;
 mod order;
+mod place;
 mod read;
 mod statement;
 mod uses;
@@ -82,7 +83,8 @@ pub struct Planner<'a> {
     pub plan: Plan,
 }
 
-/// Plans the operations of one migration. Errors name the operation by its number and kind.
+/// Plans the operations of one migration. Errors name the operation by its number and kind, in a
+/// script by its statement.
 pub fn plan<'a>(
     operations: &'a [Operation],
     facts: &'a dyn Facts,
@@ -118,13 +120,32 @@ pub fn plan<'a>(
             Operation::Statement(statement) => {
                 let first = number;
                 number += statement.operations.len();
-                for (more, operation) in planner.stands_for(statement)?.iter().enumerate() {
-                    planner.placed((first + more).min(number.saturating_sub(1)), operation)?;
+                let stands_for = planner
+                    .stands_for(statement)
+                    .map_err(|fault| place::in_statement(fault, &statement.sql))?;
+                for (more, made) in stands_for.iter().enumerate() {
+                    let place = (first + more).min(number.saturating_sub(1));
+                    if let Err(fault) = planner.turn(place, made) {
+                        // Whether the statements before it have a part in that.
+                        let alone = operations.len() == 1
+                            || plan(std::slice::from_ref(operation), facts, revision)
+                                .is_err_and(|other| other.message == fault.message);
+                        let fault = match alone {
+                            true => planner.not_online(statement, fault),
+                            false => fault,
+                        };
+                        return Err(place::in_statement(fault, &statement.sql));
+                    }
                 }
                 planner.tell_original(&statement.sql);
             }
             _ => {
-                planner.placed(number, operation)?;
+                planner
+                    .turn(number, operation)
+                    .map_err(|fault| match operation {
+                        Operation::Sql(sql) if sql.online => place::in_statement(fault, &sql.up),
+                        _ => place::in_operation(fault, number, operation),
+                    })?;
                 number += 1;
             }
         }
@@ -167,7 +188,10 @@ impl Planner<'_> {
         self.operation(operation)?;
         let whole = matches!(
             operation,
-            Operation::DropTable(_) | Operation::RenameTable(_) | Operation::Restore(_)
+            Operation::DropTable(_)
+                | Operation::RenameTable(_)
+                | Operation::Restore(_)
+                | Operation::CreatePartition(_)
         );
         if fresh && !whole {
             // It leaves with its table.
@@ -195,23 +219,14 @@ impl Planner<'_> {
         Ok(found.is_some_and(|table| table.fresh))
     }
 
-    /// Errors name the operation by its number and kind.
-    fn placed(&mut self, number: usize, operation: &Operation) -> Result<()> {
+    /// Plans the operation of that number, unless it was planned together with an earlier one.
+    fn turn(&mut self, number: usize, operation: &Operation) -> Result<()> {
         self.at = number;
         if self.done_ahead.contains(&number) {
             return Ok(());
         }
-        self.one(operation).map_err(|fault| {
-            let fault = self.objects.too_early(fault);
-            let place = format!("operations[{number}].{}", operation.kind());
-            Fault {
-                detail: Some(match fault.detail {
-                    Some(detail) => format!("{detail} (in {place})"),
-                    None => format!("In {place}."),
-                }),
-                ..fault
-            }
-        })
+        self.one(operation)
+            .map_err(|fault| self.objects.too_early(fault))
     }
 
     fn operation(&mut self, operation: &Operation) -> Result<()> {

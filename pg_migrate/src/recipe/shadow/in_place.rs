@@ -236,7 +236,7 @@ impl Planner<'_> {
         self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
             table: key.to_owned(),
             column: op.column.clone(),
-            data_type: Some(was),
+            data_type: Some(types::back_from(column, new)),
             up: op.down.clone(),
             down: op.up.clone(),
             ..AlterColumn::default()

@@ -2,8 +2,8 @@
 
 use super::attached::with_locks;
 use super::retype::{Group, Retype};
+use super::same;
 use super::statement::{Place, Statement};
-use super::{column_type, same};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::Result;
 use crate::recipe::column::{backfill_step, carry_attributes, drop_sync_trigger, sync_trigger};
@@ -253,7 +253,7 @@ impl Planner<'_> {
         self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
             table: key.to_owned(),
             column: column.name.clone(),
-            data_type: Some(column_type(column)),
+            data_type: Some(types::back_from(column, &change.new_type)),
             up: Some(change.down_over_new.clone()),
             down: Some(change.up.clone()),
             // As it was, not cast there and back.
