@@ -234,7 +234,8 @@ fn late(db: &Db, name: &str, month: u32, filled: bool) {
 }
 
 fn spec() -> TrafficSpec {
-    let mut spec = TrafficSpec::new("orders", "ref", &[("note", Role::Old)]);
+    let mut spec = TrafficSpec::new("orders", "ref", &[("note", Role::Old)]).threads(2);
+    spec.pause = Duration::from_millis(5);
     spec.also = vec![
         (
             "at".to_owned(),
