@@ -9,8 +9,8 @@ use pgrx::{pg_sys, varlena};
 /// PostgreSQL's own functions, unwrapped: pgrx's wrappers turn every error into a Rust panic.
 pub(super) mod raw {
     use pgrx::pg_sys::{
-        Datum, FmgrInfo, FunctionCallInfo, HeapTuple, MemoryContext, Oid, Size, TupleDesc,
-        TupleTableSlot,
+        Datum, FmgrInfo, FunctionCallInfo, HeapTuple, MemoryContext, Oid, SPIPlanPtr, Size,
+        TupleDesc, TupleTableSlot,
     };
     use std::ffi::{c_char, c_int, c_void};
 
@@ -24,6 +24,15 @@ pub(super) mod raw {
         pub fn pg_trigger_depth(fcinfo: FunctionCallInfo) -> Datum;
         pub fn FunctionCall2Coll(f: *mut FmgrInfo, collation: Oid, a: Datum, b: Datum) -> Datum;
         pub fn GetUserId() -> Oid;
+        pub fn SPI_connect() -> c_int;
+        pub fn SPI_finish() -> c_int;
+        pub fn SPI_execute_plan(
+            plan: SPIPlanPtr,
+            values: *mut Datum,
+            nulls: *const c_char,
+            read_only: bool,
+            most: std::ffi::c_long,
+        ) -> c_int;
         pub fn MemoryContextReset(context: MemoryContext);
         pub fn errcontext_msg(format: *const c_char, ...) -> c_int;
         pub fn set_errcontext_domain(domain: *const c_char) -> c_int;

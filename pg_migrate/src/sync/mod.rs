@@ -29,6 +29,7 @@ mod rewritten;
 mod rules;
 mod settings;
 mod side;
+mod split;
 mod touch;
 mod version;
 
@@ -36,3 +37,4 @@ pub use filling::filling;
 pub use install::{drop_trigger, finished, install, install_several, is_there};
 pub use late::late;
 pub use settings::register_settings;
+pub use split::{drop_split, install_split, unseen};

@@ -102,7 +102,7 @@ fn changed(what: Changed) {
 }
 
 /// The generation in which what is worked out now about `relation` holds; watches it from now on.
-fn generation(relation: u32) -> u64 {
+pub fn generation(relation: u32) -> u64 {
     if GENERATION.get() == 0 {
         GENERATION.set(1);
         trigger::watch(changed);
@@ -123,7 +123,7 @@ fn watch(compiled: &Compiled) {
 }
 
 /// The current generation.
-fn now() -> u64 {
+pub fn now() -> u64 {
     if BOUND.get() {
         with_search_path(|path| {
             KNOWN.with(|known| {
