@@ -9,9 +9,9 @@
 //! unfilled: those whose xmin does not follow the xmin of the trigger's own row in `pg_trigger`.
 //! `install` makes that row in a subtransaction begun after the table's lock was granted: no
 //! trigger-less writer has a later id. A restored dump, a partition attached later and a trigger
-//! disabled for a while come out right by themselves, because that row is new as well; when ALTER TABLE
-//! rewrites the table, it is made new (`rewritten`). Freezing
-//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. When the
+//! disabled for a while come out right by themselves, because that row is new as well; when ALTER
+//! TABLE rewrites the table it is made new (`rewritten`). Freezing keeps the number; where ids have
+//! wrapped around, a frozen version counts as unfilled. When the
 //! backfill is done, `finished` ends the question with a comment on the trigger (no lock that
 //! waits for writers, dumped, seen by every backend).
 //!
