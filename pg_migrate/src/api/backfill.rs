@@ -39,7 +39,9 @@ fn define(
     })
 }
 
-/// Defines a backfill job and gives its number; batches run it.
+/// Defines a backfill job and gives its number; batches run it. `target_ms`: how long a batch holds its
+/// rows; `stripes`: visits of a window of blocks, 0: as costs tell; `synchronous`: each batch is on disk
+/// before the next begins.
 #[pg_extern(sql = r#"
 CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 50, stripes int DEFAULT 0, synchronous boolean DEFAULT false)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';

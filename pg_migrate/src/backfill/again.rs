@@ -1,8 +1,9 @@
 //! Another try at the rows that a job could not fill.
 
 use super::condition::rows;
-use super::fill::{self, Filler, is_about_a_row, is_conflict};
+use super::fill::{Filler, is_about_a_row, is_conflict};
 use super::storage::{self, Table};
+use super::verify;
 use super::work::{patiently, within};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Quarantined};
@@ -33,7 +34,7 @@ pub fn quarantined(job: i64) -> Result<(i64, i64)> {
         }
     }
     let over = job.state == "done";
-    if lost && over && fill::verify(&job, &table)? > 0 {
+    if lost && over && verify::count(&job, &table)? > 0 {
         ledger::reopen_job(job.job)?;
     }
     let left = ledger::quarantined(job.job)?;

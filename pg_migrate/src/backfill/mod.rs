@@ -28,6 +28,7 @@ mod storage;
 mod stripes;
 mod tell;
 mod throttle;
+mod verify;
 mod window;
 mod work;
 

@@ -2,9 +2,9 @@
 //! job ends.
 
 use super::feedback::{FIRST_CHUNK, MOST_PASSES, pass_after};
-use super::fill;
 use super::keys;
 use super::storage::{self, Table};
+use super::verify;
 use super::work::{Look, event, patiently};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job, Moved, Range, Window};
@@ -190,7 +190,7 @@ fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
 /// One look at the whole table, in one snapshot and without any lock but ACCESS SHARE.
 pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
     let begun = Instant::now();
-    let Some(found) = patiently(job, || fill::verify(job, table))? else {
+    let Some(found) = patiently(job, || verify::count(job, table))? else {
         return Ok(Look::Idle);
     };
     ledger::move_range(

@@ -34,10 +34,12 @@ pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 mod aside;
 mod backfill;
 mod event;
+mod quarantine;
 mod range;
 mod revision;
 mod step;
 mod throttle;
+mod window;
 mod worker;
 
 pub use aside::{aside_of, asides_before, forget_aside, next_aside_number, remember_aside};
@@ -47,10 +49,12 @@ pub use backfill::{
     set_unstriped, unfilled,
 };
 pub use event::{Event, event, taken_back};
+pub use quarantine::{
+    Quarantined, clear_quarantine, first_quarantined, quarantine, quarantine_of, quarantined,
+    release,
+};
 pub use range::{
-    Moved, Quarantined, Range, Window, claim, clear_quarantine, covered, first_quarantined,
-    insert_ranges, keep_key, move_range, quarantine, quarantine_of, quarantined, release,
-    set_stale, standing,
+    Moved, Range, claim, covered, insert_ranges, keep_key, move_range, set_stale, standing,
 };
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
@@ -61,4 +65,5 @@ pub use step::{
     set_waiting, start_step, steps, steps_done,
 };
 pub use throttle::{limits, may_set_throttles, measure, set_limit};
+pub use window::Window;
 pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

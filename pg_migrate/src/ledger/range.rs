@@ -1,10 +1,9 @@
-//! `migrate.backfill_range` and `migrate.quarantine`: the pieces of a job, and the rows it could
-//! not fill.
+//! `migrate.backfill_range`: the pieces of a job.
 
-use super::owned;
+use super::{Window, owned};
 use crate::fault::{Fault, Result};
 use crate::pg::spi::{self, Arg};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -24,87 +23,6 @@ pub struct Range {
     pub window: Window,
     /// Walked by key: the last one looked at.
     pub after: Option<Vec<String>>,
-}
-
-/// Blocks from the range's `next_block` to `end` that are visited several times.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Window {
-    /// The number of the visit under way, the first being 0.
-    pub visit: i32,
-    /// Where it goes on.
-    pub at: i64,
-    pub end: i64,
-    /// Rows to be filled that the first visit found, those left before the visit under way (from
-    /// the second on), and those it has left so far.
-    pub rows: i64,
-    pub before: i64,
-    pub left: i64,
-    /// How often the room that the first visit made was not there.
-    pub pins: i32,
-    /// Into how many visits it is divided; 0: not decided yet.
-    pub stripes: i32,
-    /// Rows moved off their pages.
-    pub moved: i64,
-    /// Batches of the range so far, which tells a session that others have been at it.
-    pub turn: i64,
-    /// The pages have run out of room: the next visit moves rows away again.
-    pub short: bool,
-    /// Bytes that filling a row is taken to add to it.
-    pub grows: i32,
-}
-
-impl Window {
-    /// Of its blocks, which begin at `first`, as many as its filled rows would fill.
-    fn blocks_done(&self, first: i64) -> i64 {
-        let left = if self.visit == 0 {
-            self.left
-        } else {
-            self.before
-        };
-        if self.rows == 0 {
-            return 0;
-        }
-        (self.end - first) * (self.rows - left) / self.rows
-    }
-
-    /// Of its blocks, as many as the work that is done would be of all its work. Reading its pages
-    /// twice is most of what the first and the last visit do, and a row that is moved to another page
-    /// costs as much as several that stay.
-    fn work_done(&self, first: i64) -> i64 {
-        const READING: f64 = 0.3;
-        const MOVING: f64 = 3.0;
-        if self.rows == 0 || self.stripes < 1 {
-            return self.blocks_done(first);
-        }
-        #[allow(clippy::cast_precision_loss)]
-        let (rows, moved) = (self.rows as f64, self.moved as f64);
-        #[allow(clippy::cast_precision_loss)]
-        let left = if self.visit == 0 {
-            self.left
-        } else {
-            self.before
-        } as f64;
-        let moves = f64::from(self.stripes).recip();
-        let all = 2.0 * READING + moves * MOVING + (1.0 - moves);
-        let done = READING + moved / rows * MOVING + (rows - left - moved).max(0.0) / rows;
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-        let blocks = ((self.end - first) as f64 * (done / all).clamp(0.0, 1.0)) as i64;
-        blocks
-    }
-
-    /// The one after it, of which only what was learnt is known.
-    pub fn next(&self) -> Window {
-        Window {
-            grows: self.grows,
-            turn: self.turn,
-            ..Window::default()
-        }
-    }
-
-    pub fn grows(&self) -> usize {
-        usize::try_from(self.grows).unwrap_or(0)
-    }
 }
 
 /// What a batch did to its range.
@@ -304,103 +222,4 @@ pub fn standing(job: i64) -> Result<Standing> {
     rows.into_iter()
         .next()
         .ok_or_else(|| Fault::internal("no standing of a job"))
-}
-
-/// Keeps a row that could not be filled, once.
-pub fn quarantine(
-    job: i64,
-    relation: u32,
-    name: &str,
-    tid: &str,
-    key: Option<&Value>,
-    error: &Fault,
-) -> Result<()> {
-    let error = serde_json::to_value(error).map_err(|err| Fault::internal(err.to_string()))?;
-    owned(|| {
-        spi::run(
-            "INSERT INTO migrate.quarantine (job, relation, relation_name, tid, key, error) \
-             VALUES ($1, $2, $3, $4::tid, $5, $6) \
-             ON CONFLICT (job, relation, tid) DO UPDATE SET key = excluded.key, error = excluded.error, at = excluded.at",
-            &[
-                Arg::Int(job),
-                Arg::Oid(relation),
-                Arg::Text(name),
-                Arg::Text(tid),
-                Arg::OptJson(key),
-                Arg::Json(&error),
-            ],
-        )
-        .map(drop)
-    })
-}
-
-/// Forgets the quarantined rows of the pass before: the new one meets those that are still bad.
-pub fn clear_quarantine(job: i64) -> Result<()> {
-    owned(|| {
-        spi::run(
-            "DELETE FROM migrate.quarantine WHERE job = $1",
-            &[Arg::Int(job)],
-        )
-        .map(drop)
-    })
-}
-
-pub fn quarantined(job: i64) -> Result<i64> {
-    #[derive(Deserialize)]
-    struct Count {
-        count: i64,
-    }
-    let rows: Vec<Count> = owned(|| {
-        spi::write(
-            "SELECT pg_catalog.count(*) AS count FROM migrate.quarantine WHERE job = $1",
-            &[Arg::Int(job)],
-        )
-    })?;
-    Ok(rows.first().map_or(0, |row| row.count))
-}
-
-/// A row that could not be filled.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Quarantined {
-    pub relation: u32,
-    pub tid: String,
-    pub key: Option<Value>,
-}
-
-pub fn quarantine_of(job: i64) -> Result<Vec<Quarantined>> {
-    owned(|| {
-        spi::write(
-            "SELECT relation::oid::int8 AS relation, tid::text AS tid, key FROM migrate.quarantine \
-             WHERE job = $1 ORDER BY relation::oid, tid",
-            &[Arg::Int(job)],
-        )
-    })
-}
-
-/// Takes a row out of the quarantine.
-pub fn release(job: i64, relation: u32, tid: &str) -> Result<()> {
-    owned(|| {
-        spi::run(
-            "DELETE FROM migrate.quarantine WHERE job = $1 AND relation::oid = $2 AND tid = $3::tid",
-            &[Arg::Int(job), Arg::Oid(relation), Arg::Text(tid)],
-        )
-        .map(drop)
-    })
-}
-
-/// The first quarantined row in words, for an error's detail.
-pub fn first_quarantined(job: i64) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Row {
-        text: String,
-    }
-    let rows: Vec<Row> = owned(|| {
-        spi::write(
-            "SELECT pg_catalog.concat('The first: ', coalesce(key::text, relation_name || ' ' || tid::text), ': ', \
-                    error ->> 'message') AS text \
-             FROM migrate.quarantine WHERE job = $1 ORDER BY at, tid LIMIT 1",
-            &[Arg::Int(job)],
-        )
-    })?;
-    Ok(rows.into_iter().next().map(|row| row.text))
 }
