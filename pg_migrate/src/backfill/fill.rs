@@ -2,7 +2,7 @@
 //! care around rows that others have locked or that cannot be filled.
 
 use super::blocks::Blocks;
-use super::condition::{block_of, rows, set_list, window};
+use super::condition::{block_of, copying, rows, set_list, window};
 use super::storage::{self, Heap, Table};
 use super::stripes::{self, Visit};
 use super::work;
@@ -90,6 +90,9 @@ impl<'a> Filler<'a> {
     /// Gives the visit back. Errors: what is wrong with more than single rows.
     pub fn blocks(&mut self, first: i64, end: i64, way: Way) -> Result<Option<Visit>> {
         let window = window(self.alias, first, end);
+        if self.job.locks_first {
+            return self.locking(&window).map(|()| None);
+        }
         let (plain, visit) = match way {
             Way::All => (subtransaction::attempt(|| self.plain(&window)), None),
             Way::Asking(mut visit) => {
@@ -129,6 +132,9 @@ impl<'a> Filler<'a> {
 
     /// Fills all that `which` says, as SQL over one row.
     pub fn all(&mut self, which: &str) -> Result<()> {
+        if self.job.locks_first {
+            return self.locking(which);
+        }
         match subtransaction::attempt(|| self.plain(which)) {
             Ok(count) => {
                 self.rows += count;
@@ -141,18 +147,28 @@ impl<'a> Filler<'a> {
     /// What one statement could not do, because of `fault`, is done around what is in the way.
     fn around(&mut self, fault: Fault, which: &str) -> Result<()> {
         if is_conflict(&fault) {
-            match subtransaction::attempt(|| self.careful(which)) {
-                Ok(filled) => {
-                    self.add(filled);
-                    return Ok(());
-                }
-                Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => {}
-                Err(fault) => return Err(fault),
-            }
-        } else if !is_about_a_row(&fault) {
-            return Err(fault);
+            self.locking(which)
+        } else if is_about_a_row(&fault) {
+            self.one_by_one(which)
+        } else {
+            Err(fault)
         }
-        let all = work::within(self.job, || self.places(which, ""))?;
+    }
+
+    /// Rows that are free are locked first, and then filled; where that fails, in ever smaller parts.
+    fn locking(&mut self, window: &str) -> Result<()> {
+        match subtransaction::attempt(|| self.careful(window)) {
+            Ok(filled) => {
+                self.add(filled);
+                Ok(())
+            }
+            Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => self.one_by_one(window),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn one_by_one(&mut self, window: &str) -> Result<()> {
+        let all = work::within(self.job, || self.places(window, ""))?;
         self.each(&all)
     }
 
@@ -275,6 +291,12 @@ impl<'a> Filler<'a> {
     }
 
     fn update(&self, which: &str, args: &[Arg]) -> Result<i64> {
+        if let Some(copy) = &self.job.copy {
+            let insert = copying(copy, &format!("ONLY {}", self.heap.name), self.alias, which);
+            let into = storage::resolve(&copy.into)?.unwrap_or_default();
+            let count = sync::filling(into, || spi::run(&insert, args))?;
+            return Ok(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         let update = format!(
             "UPDATE ONLY {} AS {} SET {} WHERE {which}",
             self.heap.name, self.alias, self.set

@@ -13,7 +13,8 @@ pub fn join(spec: &mut Spec, other: &Spec) -> Result<bool> {
     let (TableRef::Name(table), TableRef::Name(same)) = (&spec.table, &other.table) else {
         return Ok(false);
     };
-    if table != same || !fills_nulls(spec) || !fills_nulls(other) {
+    let plain = |spec: &Spec| spec.copy.is_none() && !spec.locks_first;
+    if table != same || !plain(spec) || !plain(other) || !fills_nulls(spec) || !fills_nulls(other) {
         return Ok(false);
     }
     if reads(table, other, spec)? || reads(table, spec, other)? {

@@ -35,7 +35,7 @@ mod work;
 pub use again::quarantined as retry_quarantined;
 pub use control::{any_batch, cancel, next_job, pause, resume, retry, tolerant_batch};
 pub use join::join;
-pub use spec::{Spec, TARGET_MS, TableRef, assignments, define};
+pub use spec::{Spec, TARGET_MS, TableRef, assignments, define, name_of};
 pub use stripes::fits;
 pub use throttle::set as set_throttle;
 pub use work::{Batch, batch};

@@ -236,7 +236,8 @@ impl Batch<'_> {
     /// has an index, no update is heap-only.
     fn stripes(&mut self, range: &Range, window: &Window) -> Result<Option<f64>> {
         let wanted = f64::from(window.stripes);
-        let useless = wanted <= 1.0 || !self.company.alone || self.job.unstriped;
+        let useless =
+            wanted <= 1.0 || !self.company.alone || self.job.unstriped || self.job.locks_first;
         if useless {
             return Ok(None);
         }

@@ -195,7 +195,7 @@ fn with_olds(view: View, derive: bool) -> Datum {
     let mut values = [row.value(view.program.new.number); MOST_COLUMNS];
     let mut count = 0;
     for (at, old) in view.program.olds().take(MOST_COLUMNS).enumerate() {
-        numbers[at] = i32::from(old.column.number);
+        numbers[at] = old.column.number;
         values[at] = if derive {
             old.down.over(row)
         } else {
