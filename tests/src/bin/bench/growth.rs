@@ -49,7 +49,10 @@ fn ms(client: &mut Client, sql: impl Fn(usize) -> String) -> f64 {
 fn history(db: &Db, count: i64) {
     db.run("CREATE TABLE t (id int)");
     db.run("SELECT migrate.apply('-- migrate:revision r1\nALTER TABLE t ADD COLUMN first int;')");
-    db.run("CALL migrate.upgrade(); CALL migrate.contract('r1')");
+    db.run("CALL migrate.upgrade()");
+    if db.one::<bool>("SELECT state <> 'applied' FROM migrate.revision") {
+        db.run("CALL migrate.contract('r1')");
+    }
     db.run(&format!(
         "INSERT INTO migrate.revision (revision, down_revision, message, document, checksum, state, inverse, touches, owner, login, search_path)
          SELECT 'r' || i, ARRAY['r' || i - 1], message, replace(document, 'r1', 'r' || i), checksum || i, state, inverse, touches, owner, login, search_path
@@ -144,7 +147,8 @@ pub fn tables(cluster: &Cluster, report: &mut Report) {
                 ))
                 .unwrap();
         }
-        db.run("INSERT INTO t1 SELECT i, 'v' || i, 1 FROM generate_series(1, 1000) i; VACUUM ANALYZE t1");
+        db.run("INSERT INTO t1 SELECT i, 'v' || i, 1 FROM generate_series(1, 1000) i");
+        db.run("VACUUM ANALYZE t1");
         db.run("VACUUM ANALYZE pg_class, pg_attribute, pg_constraint, pg_depend, pg_index");
         lines.push((count, rename(&db, "t1")));
     }
