@@ -170,6 +170,7 @@ impl Planner<'_> {
     fn check_definition(&self, table: &str, body: &str) -> Result<()> {
         // What this migration makes is not there yet to try it on: a type, an enum's value, a column.
         if self.barrier
+            || self.objects.mentions_label(body)
             || !self.made_objects.is_empty()
             || self.half_known(table)
             || self.plan.touches.iter().any(|touch| touch.table == table)
@@ -194,15 +195,6 @@ impl Planner<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// Whether a later operation of this migration makes an index of that name.
-    fn takes_name(&self, name: &str) -> bool {
-        self.following().iter().any(|later| match later {
-            Operation::CreateIndex(op) => op.name == name,
-            Operation::CreateConstraint(op) => op.name == name && op.kind != "check",
-            _ => false,
-        })
     }
 
     pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {
@@ -241,19 +233,13 @@ impl Planner<'_> {
         }
         let said = remarks::of_index(&table_key, &table, &index);
         self.plan.inverse.extend(remarks::operations(said));
-        self.gone.insert(qualified(&table.schema, &index.name));
-        let sooner = self.takes_name(&bare) && table.kind != "p";
-        let phase = if sooner {
-            Phase::Migrate
-        } else {
-            Phase::Contract
-        };
-        self.drops(&table_key, &index.name, phase);
+        self.drops(&table_key, &index.name, Phase::Contract);
         self.change(&table_key, |table| {
             table.indexes.retain(|found| found.name != index.name);
         });
         if table.fresh {
             let name = qualified(&table.schema, &index.name);
+            self.gone.insert(name.clone());
             let phase = self.now();
             self.push(unlocked(phase, format!("DROP INDEX {name}")));
             return Ok(());
@@ -280,21 +266,11 @@ impl Planner<'_> {
             self.push(step);
             return Ok(());
         }
-        let mut step = drop_index_concurrently(phase, &table_key, &qualified);
-        if sooner {
-            let unique = if index.unique { "UNIQUE " } else { "" };
-            step = step
-                .undo_as(
-                    Kind::Concurrent,
-                    format!(
-                        "CREATE {unique}INDEX CONCURRENTLY {} ON {table_key} {}",
-                        ident(&index.name),
-                        index.definition
-                    ),
-                )
-                .warn("dropped before the contract, for old and new application at once: a later operation takes its name");
-        }
-        self.push(step);
+        self.push(drop_index_concurrently(
+            Phase::Contract,
+            &table_key,
+            &qualified,
+        ));
         // What drops its columns later in this migration need not drop it.
         self.change(&table_key, |table| {
             table.indexes.retain(|index| index.name != bare);

@@ -10,12 +10,18 @@ mod carry;
 mod constrain;
 mod in_place;
 mod keys;
+mod partitioned;
 mod rename;
+mod replace;
 mod retype;
+mod statement;
 mod together;
+mod unable;
+mod verified;
 
 pub use carry::tuning;
 pub use constrain::translated;
+pub use keys::definition as foreign_key_definition;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
 use crate::fault::{Fault, Result, state};
@@ -28,7 +34,7 @@ use constrain::changing;
 use in_place::Way;
 
 /// What the names of helpers end with while a change is under way.
-const SHADOW: &str = "_pgm_new";
+pub const SHADOW: &str = "_pgm_new";
 
 fn column_type(column: &Column) -> String {
     match &column.collation {

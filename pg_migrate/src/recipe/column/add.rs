@@ -49,7 +49,7 @@ impl Planner<'_> {
             literal(&column.name),
             literal(self.revision)
         );
-        // Whoever does not know the column may fill an empty table before the contract.
+        // An empty table too is written by applications that do not know the column.
         if table.fresh || (table.empty && op.up.is_none()) {
             self.value_checked(&key, op)?;
             let sql = format!(
