@@ -92,8 +92,9 @@ impl Model {
         for i in 0..3 {
             for j in i + 1..3 {
                 let factor = left[j][i] / left[i][i];
-                for k in i..3 {
-                    left[j][k] -= factor * left[i][k];
+                let pivot = left[i];
+                for (cell, above) in left[j].iter_mut().zip(pivot) {
+                    *cell -= factor * above;
                 }
                 right[j] -= factor * right[i];
             }

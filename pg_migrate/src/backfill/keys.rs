@@ -141,17 +141,3 @@ fn last_of(
     )?;
     Ok(rows.into_iter().next().map(|row| row.key))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_a_cursor_every_row_is_beyond() {
-        let key = [KeyColumn {
-            quoted: "\"Id\"".into(),
-            data_type: "bigint".into(),
-        }];
-        assert_eq!(beyond("t", &key, None, ">"), "true");
-    }
-}
