@@ -49,7 +49,10 @@ impl Window {
     /// costs as much as several that stay.
     pub(super) fn work_done(&self, first: i64) -> i64 {
         const READING: f64 = 0.3;
-        const MOVING: f64 = 3.0;
+        const MOVING: f64 = 4.0;
+        /// For each row that makes room at first, this many are moved in the end: the last visit moves
+        /// what still does not fit.
+        const IN_THE_END: f64 = 1.5;
         if self.rows == 0 || self.stripes < 1 {
             return self.blocks_done(first);
         }
@@ -61,7 +64,7 @@ impl Window {
         } else {
             self.before
         } as f64;
-        let moves = f64::from(self.stripes).recip();
+        let moves = (IN_THE_END / f64::from(self.stripes)).min(1.0);
         let all = 2.0 * READING + moves * MOVING + (1.0 - moves);
         let done = READING + moved / rows * MOVING + (rows - left - moved).max(0.0) / rows;
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
@@ -113,7 +116,7 @@ mod tests {
         let done: Vec<i64> = steps.iter().map(|step| step.work_done(0)).collect();
         assert!(done.is_sorted(), "{done:?}");
         assert!(
-            (25..45).contains(&done[0]) && done[4] > 80 && done[4] <= 100,
+            (25..45).contains(&done[0]) && done[4] > 70 && done[4] <= 100,
             "{done:?}"
         );
         assert_eq!(steps[3].blocks_done(0), 50);
