@@ -7,7 +7,7 @@ mod data;
 pub mod estimate;
 pub mod facts;
 mod index;
-mod names;
+pub mod names;
 mod object;
 pub mod partition;
 pub mod plan;
@@ -17,7 +17,7 @@ pub mod script;
 mod shadow;
 pub mod step;
 mod table;
-mod types;
+pub mod types;
 pub mod written;
 
 pub use column::touch_trigger;

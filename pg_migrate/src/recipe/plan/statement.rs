@@ -5,6 +5,7 @@ use crate::document::model::{Operation, Sql, Statement};
 use crate::fault::Result;
 use crate::recipe::facts::Table;
 use crate::recipe::quote::name_with_suffix;
+use crate::recipe::written::Scene;
 use serde_json::Value;
 
 /// The names of constraints and indexes that an operation makes.

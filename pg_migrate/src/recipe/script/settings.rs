@@ -81,6 +81,7 @@ mod tests {
         Setting {
             name: name.into(),
             value: value.map(str::to_owned),
+            local: false,
         }
     }
 

@@ -1,0 +1,489 @@
+//! What a statement leaves in the world for those after it.
+
+use super::finding::is_strong;
+use super::look::Before;
+use super::search_path::{self, Path};
+use super::session::Session;
+use super::world::{MOST, World};
+use crate::fault::Result;
+use crate::pg::parser::tree::{
+    Action, Change, Column, CommandKind, Constraint, ConstraintKind, Node, Statement,
+};
+use crate::pg::settings::Scope;
+use crate::recipe::facts;
+use crate::recipe::quote::{ident, qualified};
+use crate::recipe::written::{Effect, Known, label};
+
+/// On the way through a script.
+pub struct Hand<'a> {
+    pub world: &'a mut World,
+    pub session: &'a mut Session,
+    pub before: &'a mut Before,
+    pub scope: &'a Scope,
+    /// Schemas that the script makes and that are not there yet.
+    pub schemas: &'a mut Vec<String>,
+}
+
+impl Hand<'_> {
+    pub fn after(
+        &mut self,
+        number: i32,
+        statement: &Statement,
+        effect: &Effect,
+        on: &[Known],
+    ) -> Result<()> {
+        let action = &statement.action;
+        if let Some(setting) = &action.setting {
+            self.setting(setting, action.tag == "SELECT")?;
+        }
+        if matches!(statement.node, Node::Transaction(_)) {
+            self.before.altered.clear();
+        }
+        if !effect.idle {
+            self.makes(statement);
+            self.keeps(number, action, effect, on);
+            for known in on {
+                self.changes(statement, known);
+            }
+            self.drops(action, on);
+        }
+        let locks: Vec<(String, crate::recipe::step::Lock)> = effect
+            .locks
+            .iter()
+            .filter(|(key, _)| self.world.table(key).is_none_or(|table| !table.fresh))
+            .cloned()
+            .collect();
+        self.session.after(number, statement, &locks);
+        Ok(())
+    }
+
+    fn setting(&mut self, setting: &crate::pg::parser::tree::Setting, whole: bool) -> Result<()> {
+        match setting.name.as_str() {
+            "search_path" => {
+                if let Some(schemas) = search_path::schemas(setting, whole) {
+                    search_path::set(self.scope, &schemas);
+                    let made: Vec<String> = schemas
+                        .into_iter()
+                        .filter(|schema| self.schemas.contains(schema))
+                        .collect();
+                    let path = Path::now()?.with(&made);
+                    self.world.path_changed(path);
+                }
+            }
+            "timezone" => {
+                if let Some(zone) = setting.value.as_deref().and_then(zone) {
+                    self.scope.set("timezone", &zone);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the transaction remembers.
+    fn keeps(&mut self, number: i32, action: &Action, effect: &Effect, on: &[Known]) {
+        if self.session.block.is_none() {
+            return;
+        }
+        let Some(known) = on.first() else {
+            if action.what == "ADD VALUE" {
+                self.session.enum_values.extend(action.to.clone());
+            }
+            return;
+        };
+        for change in &action.changes {
+            if let CommandKind::AddConstraint(made) = &change.kind
+                && let Some(name) = &made.name
+            {
+                self.session
+                    .unvalidated
+                    .insert((known.key.clone(), name.clone()));
+            }
+        }
+        if action.tag == "ALTER TABLE" && effect.lock.is_some_and(is_strong) {
+            self.before.altered.insert(known.key.clone(), number);
+        } else {
+            self.before.altered.remove(&known.key);
+        }
+    }
+
+    fn makes(&mut self, statement: &Statement) {
+        let action = &statement.action;
+        if let Node::Create { name, .. } = &statement.node {
+            self.world.make(name);
+        }
+        if action.tag == "CREATE SCHEMA"
+            && let Node::Create { name, .. } = &statement.node
+        {
+            let (_, bare) = self.world.path.split(name);
+            self.schemas.push(bare);
+        }
+        if let (Node::CreateIndex(index), Some(_)) = (&statement.node, action.on.first()) {
+            self.index(index);
+            return;
+        }
+        let Some(name) = &action.makes else { return };
+        let temporary = action.what == "TEMPORARY";
+        let key = match temporary {
+            true => qualified("pg_temp", &name.name),
+            false => self.world.landing(name),
+        };
+        if action.replace && self.world.table(&key).is_some() {
+            return;
+        }
+        let (schema, bare) = self.world.path.split(&key);
+        let kind = match action.tag.as_str() {
+            "CREATE VIEW" => "v",
+            "CREATE MATERIALIZED VIEW" => "m",
+            "CREATE SEQUENCE" => "S",
+            "CREATE FOREIGN TABLE" => "f",
+            _ if action.partitioned => "p",
+            _ => "r",
+        };
+        let mut table = facts::Table {
+            schema: schema.unwrap_or_default(),
+            name: bare,
+            kind: kind.to_owned(),
+            empty: true,
+            fresh: true,
+            temporary,
+            populated: !action.no_data,
+            unlisted: action.more_columns || action.tag != "CREATE TABLE",
+            ..facts::Table::default()
+        };
+        for column in &action.columns {
+            add_column(&mut table, column);
+        }
+        for made in &action.constraints {
+            add_constraint(&mut table, made);
+        }
+        if action.what == "PARTITION OF" {
+            table.partition_of = action.on.first().map(|parent| self.world.landing(parent));
+        }
+        self.world.insert(key, table);
+    }
+
+    fn index(&mut self, index: &crate::pg::parser::tree::Index) {
+        let Ok(Some(known)) = self
+            .world
+            .there(&crate::recipe::written::sql(&index.table.name))
+        else {
+            return;
+        };
+        let name = match &index.name {
+            Some(name) => name.clone(),
+            None => crate::recipe::names::index(&known.table.name, &index.keys),
+        };
+        let key = qualified(&known.table.schema, &name);
+        let made = facts::Index {
+            name: name.clone(),
+            definition: index.definition.clone(),
+            columns: index.keys.clone(),
+            unique: index.unique,
+            valid: true,
+            ..facts::Index::default()
+        };
+        let (schema, fresh) = (known.table.schema.clone(), known.table.fresh);
+        let table = known.key.clone();
+        drop(known);
+        self.world.change(&table, |table| {
+            if table.indexes.len() < MOST {
+                table.indexes.push(made);
+            }
+        });
+        self.world.insert(
+            key.clone(),
+            facts::Table {
+                schema,
+                name,
+                kind: "i".into(),
+                fresh,
+                unlisted: true,
+                ..facts::Table::default()
+            },
+        );
+        self.world.put_index(&key, &table);
+    }
+
+    fn changes(&mut self, statement: &Statement, known: &Known) {
+        let action = &statement.action;
+        let key = known.key.as_str();
+        match (action.tag.as_str(), action.what) {
+            (_, "RENAME COLUMN") => {
+                if let (Some(from), Some(to)) = (&action.part, &action.to) {
+                    self.world
+                        .change(key, |table| rename_column(table, from, to));
+                }
+            }
+            (_, "RENAME CONSTRAINT") => {
+                if let (Some(from), Some(to)) = (&action.part, &action.to) {
+                    self.world.change(key, |table| {
+                        for found in &mut table.constraints {
+                            if found.name == *from {
+                                found.name.clone_from(to);
+                            }
+                        }
+                    });
+                }
+            }
+            ("ALTER TRIGGER" | "ALTER POLICY" | "ALTER RULE", _) => {}
+            (_, "RENAME" | "SET SCHEMA") => {
+                let (Some(to), Some(table)) = (&action.to, self.world.remove(key)) else {
+                    return;
+                };
+                let mut table = (*table).clone();
+                match action.what {
+                    "RENAME" => table.name.clone_from(to),
+                    _ => table.schema.clone_from(to),
+                }
+                // The catalog knows it by its old name only.
+                table.oid = 0;
+                self.world
+                    .insert(qualified(&table.schema, &table.name), table);
+            }
+            ("TRUNCATE TABLE", _) => self.world.change(key, |table| table.empty = true),
+            ("INSERT" | "COPY" | "MERGE", _) => {
+                self.world.change(key, |table| table.empty = false);
+            }
+            ("REFRESH MATERIALIZED VIEW", _) => {
+                let filled = !action.no_data;
+                self.world.change(key, |table| table.populated = filled);
+            }
+            _ => {
+                for change in &action.changes {
+                    self.subcommand(key, change);
+                }
+            }
+        }
+    }
+
+    fn subcommand(&mut self, key: &str, change: &Change) {
+        match (&change.kind, change.what) {
+            (CommandKind::AddColumn { column, .. }, _) => {
+                self.world.change(key, |table| add_column(table, column));
+            }
+            (CommandKind::AttachPartition { partition, .. }, _) => {
+                let name = crate::recipe::written::sql(partition);
+                if let Ok(Some(child)) = self.world.there(&name) {
+                    let child = child.key;
+                    self.world
+                        .change(&child, |table| table.partition_of = Some(key.to_owned()));
+                }
+            }
+            (CommandKind::DetachPartition(partition), _) => {
+                let name = crate::recipe::written::sql(partition);
+                if let Ok(Some(child)) = self.world.there(&name) {
+                    let child = child.key;
+                    self.world.change(&child, |table| table.partition_of = None);
+                }
+            }
+            (_, "SET LOGGED") => self.world.change(key, |table| table.unlogged = false),
+            (_, "SET UNLOGGED") => self.world.change(key, |table| table.unlogged = true),
+            _ => self.world.change(key, |table| change_table(table, change)),
+        }
+    }
+
+    fn drops(&mut self, action: &Action, on: &[Known]) {
+        if !action.tag.starts_with("DROP ")
+            || matches!(
+                action.tag.as_str(),
+                "DROP TRIGGER" | "DROP POLICY" | "DROP RULE"
+            )
+        {
+            return;
+        }
+        for known in on {
+            if action.tag == "DROP INDEX"
+                && let Ok(Some(table)) = self.world.table_of_index(&known.key)
+            {
+                self.world.change(&table, |table| {
+                    table.indexes.retain(|index| index.name != known.table.name);
+                });
+            }
+            self.world.remove(&known.key);
+        }
+    }
+}
+
+/// The zone of SET timezone, where it is a plain string.
+fn zone(value: &str) -> Option<String> {
+    let inner = value.strip_prefix('\'')?.strip_suffix('\'')?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_/+-".contains(letter);
+    (!inner.is_empty() && inner.chars().all(plain)).then(|| inner.to_owned())
+}
+
+fn rename_column(table: &mut facts::Table, from: &str, to: &str) {
+    let rename = |names: &mut Vec<String>| {
+        for name in names {
+            if name == from {
+                to.clone_into(name);
+            }
+        }
+    };
+    for column in &mut table.columns {
+        if column.name == from {
+            to.clone_into(&mut column.name);
+        }
+    }
+    for index in &mut table.indexes {
+        rename(&mut index.columns);
+    }
+    for constraint in &mut table.constraints {
+        rename(&mut constraint.columns);
+        constraint.definition =
+            crate::recipe::types::rename_identifier(&constraint.definition, from, to);
+    }
+}
+
+fn add_column(table: &mut facts::Table, column: &Column) {
+    if table.columns.len() >= MOST || table.column(&column.name).is_some() {
+        return;
+    }
+    let primary = column
+        .constraints
+        .iter()
+        .any(|made| made.kind == ConstraintKind::PrimaryKey);
+    let serial = super::rules::rewrites::is_serial(&column.data_type);
+    table.columns.push(facts::Column {
+        name: column.name.clone(),
+        data_type: match (serial, column.data_type.trim().to_lowercase().as_str()) {
+            (false, _) => column.data_type.clone(),
+            (_, "bigserial" | "serial8") => "bigint".into(),
+            (_, "smallserial" | "serial2") => "smallint".into(),
+            _ => "integer".into(),
+        },
+        not_null: column.not_null || primary || serial || column.identity.is_some(),
+        default: column.default.clone(),
+        generated: column.generated.clone(),
+        identity: column.identity.as_ref().map(|_| "d".to_owned()),
+        ..facts::Column::default()
+    });
+    for made in &column.constraints {
+        add_constraint(table, made);
+    }
+}
+
+/// A CHECK that says no more than that a column is not null reads as PostgreSQL prints it.
+fn definition(made: &Constraint) -> String {
+    if let (ConstraintKind::Check, [column], Some(expression)) =
+        (made.kind, made.columns.as_slice(), &made.expression)
+    {
+        let words: Vec<&str> = expression
+            .trim()
+            .trim_start_matches('(')
+            .trim_end_matches(')')
+            .split_whitespace()
+            .collect();
+        if let [_, is, not, null] = words.as_slice()
+            && is.eq_ignore_ascii_case("is")
+            && not.eq_ignore_ascii_case("not")
+            && null.eq_ignore_ascii_case("null")
+        {
+            return format!("CHECK (({} IS NOT NULL))", ident(column));
+        }
+        return format!("CHECK ({expression})");
+    }
+    made.definition.clone()
+}
+
+fn add_constraint(table: &mut facts::Table, made: &Constraint) {
+    if table.constraints.len() >= MOST {
+        return;
+    }
+    let name = made.name.clone().unwrap_or_else(|| {
+        (0..)
+            .map(|pass| {
+                crate::recipe::names::constraint(&table.name, &made.columns, label(made.kind), pass)
+            })
+            .take(20)
+            .find(|name| !table.constraints.iter().any(|found| found.name == *name))
+            .unwrap_or_default()
+    });
+    let kind = match made.kind {
+        ConstraintKind::Check => "c",
+        ConstraintKind::Unique => "u",
+        ConstraintKind::PrimaryKey => "p",
+        ConstraintKind::ForeignKey => "f",
+        ConstraintKind::Exclude => "x",
+    };
+    let mut columns = made.columns.clone();
+    if let Some(index) = &made.index {
+        let found = table.indexes.iter().find(|found| found.name == *index);
+        columns = found.map(|found| found.columns.clone()).unwrap_or_default();
+    }
+    if made.kind == ConstraintKind::PrimaryKey {
+        for column in &mut table.columns {
+            column.not_null |= columns.contains(&column.name);
+        }
+    }
+    table.constraints.push(facts::Constraint {
+        name,
+        kind: kind.to_owned(),
+        definition: definition(made),
+        columns,
+        validated: !made.not_valid,
+        references: made
+            .references
+            .as_ref()
+            .map(|found| crate::recipe::written::sql(&found.table)),
+        ..facts::Constraint::default()
+    });
+}
+
+fn set_not_null(table: &mut facts::Table, name: &str, not_null: bool) {
+    let room = table.columns.len() < MOST;
+    match table.columns.iter_mut().find(|column| column.name == name) {
+        Some(column) => column.not_null = not_null,
+        None if not_null && room => table.columns.push(facts::Column {
+            name: name.to_owned(),
+            not_null,
+            ..facts::Column::default()
+        }),
+        None => {}
+    }
+}
+
+fn change_table(table: &mut facts::Table, change: &Change) {
+    match (&change.kind, change.what) {
+        (CommandKind::DropColumn { column, .. }, _) => {
+            table.columns.retain(|found| found.name != *column);
+            table
+                .indexes
+                .retain(|found| !found.columns.contains(column));
+            table
+                .constraints
+                .retain(|found| !found.columns.contains(column));
+        }
+        (
+            CommandKind::SetType {
+                column, data_type, ..
+            },
+            _,
+        ) => {
+            if let Some(found) = table.columns.iter_mut().find(|found| found.name == *column) {
+                found.data_type.clone_from(data_type);
+                found.collation = None;
+            }
+        }
+        (CommandKind::SetDefault { column, default }, _) => {
+            if let Some(found) = table.columns.iter_mut().find(|found| found.name == *column) {
+                found.default.clone_from(default);
+            }
+        }
+        (CommandKind::SetNotNull(column), _) => set_not_null(table, column, true),
+        (CommandKind::DropNotNull(column), _) => set_not_null(table, column, false),
+        (CommandKind::AddConstraint(made), _) => add_constraint(table, made),
+        (CommandKind::DropConstraint { name, .. }, _) => {
+            table.constraints.retain(|found| found.name != *name);
+            table.indexes.retain(|found| found.name != *name);
+        }
+        (_, "VALIDATE CONSTRAINT") => {
+            for found in &mut table.constraints {
+                if Some(&found.name) == change.name.as_ref() {
+                    found.validated = true;
+                }
+            }
+        }
+        _ => {}
+    }
+}
