@@ -69,7 +69,9 @@ pub fn facts() -> Vec<Fact> {
                 failed: fact.get("locks").is_none().then(|| text("error")),
                 locks: locks
                     .filter_map(|(name, lock)| {
-                        let lock = LOCKS.iter().find(|(known, _)| Some(*known) == lock.as_str())?;
+                        let lock = LOCKS
+                            .iter()
+                            .find(|(known, _)| Some(*known) == lock.as_str())?;
                         Some((name.clone(), lock.1.to_owned()))
                     })
                     .collect(),

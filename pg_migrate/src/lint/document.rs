@@ -44,7 +44,7 @@ pub fn of_document(document: &Document) -> Result<Vec<Written>> {
             if marked.is_empty() {
                 return Ok(Vec::new());
             }
-            let remarks = Remarks::read(&up.text, &statements)?;
+            let remarks = Remarks::read(&up.text, &statements);
             let found = Judge::new(&settings, Runner::Engine, remarks).script(&statements)?;
             let first = i32::try_from(up.first_line).unwrap_or(1);
             Ok(by_statement(found, &statements, |at| marked.contains(&at))

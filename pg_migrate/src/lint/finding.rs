@@ -47,8 +47,10 @@ pub struct Deed {
     pub scans: bool,
     /// The strongest lock on any relation.
     pub lock: Option<Lock>,
-    /// Each relation it locks, qualified and quoted.
+    /// Each relation it locks, qualified and quoted, but for indexes.
     pub locks: Vec<(String, Lock)>,
+    /// Indexes that it locks more strongly than their table.
+    pub indexes: Vec<(String, Lock)>,
     /// What `migrate.apply` runs in its place; `None`: nothing better than the statement itself.
     pub operation: Option<Value>,
 }

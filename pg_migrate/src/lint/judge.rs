@@ -18,10 +18,11 @@ use crate::pg::parser::tree::Node;
 use crate::pg::settings::Scope;
 use crate::pg::{subtransaction, wait};
 use crate::recipe;
+use crate::recipe::quote::ident;
 use crate::recipe::step::Lock;
 use crate::recipe::written::{Effect, Known, Scene, Work};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// Who will run the script.
@@ -41,6 +42,8 @@ pub struct Judge<'a> {
     runner: Runner,
     remarks: Remarks,
     found: Vec<Finding>,
+    /// Statements of which something was found at the end only.
+    late: HashSet<i32>,
     server: Server,
 }
 
@@ -51,6 +54,7 @@ impl<'a> Judge<'a> {
             runner,
             remarks,
             found: Vec::new(),
+            late: HashSet::new(),
             server: Server::default(),
         }
     }
@@ -63,6 +67,9 @@ impl<'a> Judge<'a> {
         };
         self.section(&statements[..middle], 0)?;
         self.section(&statements[middle..], middle)?;
+        let late = std::mem::take(&mut self.late);
+        self.found
+            .retain(|found| found.rule != rules::SAFE || !late.contains(&found.deed.statement));
         self.found.sort_by_key(|finding| finding.deed.statement);
         Ok(self.found)
     }
@@ -99,7 +106,7 @@ impl<'a> Judge<'a> {
                 told.unwrap_or_else(|| (Effect::none(&statement.action.tag), Vec::new()));
             reads(&mut world, statement, &mut effect)?;
             let deed = deed(&mut world, number, statement, &effect, &on)?;
-            let keys = before.keys.len();
+            let foreign = before.keys.len();
             let mut look = Look {
                 number,
                 index,
@@ -108,6 +115,7 @@ impl<'a> Judge<'a> {
                 effect: &effect,
                 parts: &parts,
                 on: &on,
+                locks: &deed.locks,
                 known,
                 world: &mut world,
                 session: &mut session,
@@ -122,17 +130,10 @@ impl<'a> Judge<'a> {
             }
             let said = std::mem::take(&mut look.said);
             let deed = self.tell(&mut world, index, statement, deed, &effect, said)?;
-            if before.keys.len() > keys {
+            if before.keys.len() > foreign {
                 deeds.insert(index, Rc::clone(&deed));
             }
-            let names = on
-                .iter()
-                .map(|known| Known {
-                    key: known.key.clone(),
-                    table: Rc::clone(&known.table),
-                })
-                .collect::<Vec<_>>();
-            drop(on);
+            let keys = on.into_iter().map(|known| known.key).collect::<Vec<_>>();
             let mut hand = Hand {
                 world: &mut world,
                 session: &mut session,
@@ -140,7 +141,7 @@ impl<'a> Judge<'a> {
                 scope: &scope,
                 schemas: &mut schemas,
             };
-            hand.after(number, statement, &effect, &names)?;
+            hand.after(number, statement, &effect, &deed.locks, &keys)?;
         }
         self.at_end(&mut world, &session, &before.keys, &deeds);
         drop(scope);
@@ -165,7 +166,7 @@ impl<'a> Judge<'a> {
             let Some(deed) = deeds.get(&key.statement).filter(|_| !indexed && !unknown) else {
                 continue;
             };
-            let columns: Vec<String> = key.columns.iter().map(|name| spi_ident(name)).collect();
+            let columns: Vec<String> = key.columns.iter().map(|name| ident(name)).collect();
             let columns = columns.join(", ");
             let fresh = world.table(&key.table).is_some_and(|table| table.fresh);
             let how = if fresh { "" } else { " CONCURRENTLY" };
@@ -321,10 +322,6 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn spi_ident(name: &str) -> String {
-    crate::recipe::quote::ident(name)
-}
-
 /// Whether a query reads a whole table, by PostgreSQL's own plan of it.
 fn reads(world: &mut World, statement: &Statement, effect: &mut Effect) -> Result<()> {
     let action = &statement.action;
@@ -349,6 +346,13 @@ fn reads(world: &mut World, statement: &Statement, effect: &mut Effect) -> Resul
     Ok(())
 }
 
+fn put(locks: &mut Vec<(String, Lock)>, key: String, lock: Lock) {
+    match locks.iter_mut().find(|(found, _)| *found == key) {
+        Some((_, strongest)) => *strongest = lock.max(*strongest),
+        None => locks.push((key, lock)),
+    }
+}
+
 fn deed(
     world: &mut World,
     number: i32,
@@ -356,47 +360,38 @@ fn deed(
     effect: &Effect,
     on: &[Known],
 ) -> Result<Deed> {
-    let mut locks = effect.locks.clone();
+    let (mut locks, mut indexes) = (effect.locks.clone(), Vec::new());
     let action = &statement.action;
-    let mut add = |key: String, lock: Lock| match locks.iter_mut().find(|(found, _)| *found == key)
-    {
-        Some((_, strongest)) => *strongest = lock.max(*strongest),
-        None => locks.push((key, lock)),
-    };
-    for known in on {
+    for known in on.iter().filter(|_| !effect.idle) {
         let index = matches!(known.table.kind.as_str(), "i" | "I");
-        match action.tag.as_str() {
-            "REINDEX" if !action.concurrent && index => {
-                add(known.key.clone(), Lock::AccessExclusive);
+        match (action.tag.as_str(), effect.lock) {
+            ("REINDEX", _) if action.concurrent => {}
+            ("REINDEX", _) if index => {
+                put(&mut indexes, known.key.clone(), Lock::AccessExclusive);
             }
-            "REINDEX" if !action.concurrent => {
+            ("REINDEX", _) => {
                 for found in &known.table.indexes {
                     let key = recipe::quote::qualified(&known.table.schema, &found.name);
-                    add(key, Lock::AccessExclusive);
+                    put(&mut indexes, key, Lock::AccessExclusive);
                 }
             }
-            "DROP INDEX" if !effect.idle => {
+            ("DROP INDEX", _) if !known.table.fresh => {
                 let lock = match action.concurrent {
                     true => Lock::ShareUpdateExclusive,
                     false => Lock::AccessExclusive,
                 };
-                if let Some(table) = world.table_of_index(&known.key)?
-                    && !known.table.fresh
-                {
-                    add(table, lock);
+                if let Some(table) = world.table_of_index(&known.key)? {
+                    put(&mut locks, table, lock);
                 }
             }
-            _ => {
-                if let (false, false, Some(lock)) =
-                    (known.is_table(), known.table.fresh, effect.lock)
-                    && !effect.idle
-                {
-                    add(known.key.clone(), lock);
-                }
+            (_, Some(lock)) if index => put(&mut indexes, known.key.clone(), lock),
+            (_, Some(lock)) if !known.is_table() && !known.table.fresh => {
+                put(&mut locks, known.key.clone(), lock);
             }
+            _ => {}
         }
     }
-    let strongest = locks.iter().map(|(_, lock)| *lock).max();
+    let strongest = locks.iter().chain(&indexes).map(|(_, lock)| *lock).max();
     let line = i32::try_from(statement.line).unwrap_or(i32::MAX);
     Ok(Deed {
         statement: number,
@@ -406,6 +401,7 @@ fn deed(
         scans: effect.work >= Work::Scans,
         lock: effect.lock.max(strongest),
         locks,
+        indexes,
         operation: None,
     })
 }

@@ -87,6 +87,8 @@ pub struct Look<'a> {
     pub parts: &'a [Effect],
     /// The relations it changes, as they are at its turn.
     pub on: &'a [Known],
+    /// The relations it locks, but for indexes.
+    pub locks: &'a [(String, Lock)],
     /// A kind of statement that is known.
     pub known: bool,
     pub world: &'a mut World,
@@ -149,25 +151,12 @@ impl<'a> Look<'a> {
 
     /// Strong locks it takes on relations that others use.
     pub fn strong(&self) -> Vec<(String, Lock)> {
-        let mut found: Vec<(String, Lock)> = self
-            .effect
-            .locks
-            .iter()
-            .filter(|(key, lock)| {
-                let used = self.world.table(key).is_none_or(|table| !table.fresh);
-                is_strong(*lock) && used
-            })
+        let used = |key: &str| self.world.table(key).is_none_or(|table| !table.fresh);
+        let locks = self.locks.iter();
+        locks
+            .filter(|(key, lock)| is_strong(*lock) && used(key))
             .cloned()
-            .collect();
-        if found.is_empty()
-            && let (Some(known), Some(lock)) = (self.on.first(), self.effect.lock)
-            && is_strong(lock)
-            && !known.table.fresh
-            && !self.effect.idle
-        {
-            found.push((known.key.clone(), lock));
-        }
-        found
+            .collect()
     }
 
     /// Columns that the statement adds or gives a type.

@@ -42,7 +42,7 @@ pub fn lint(sql: &str) -> Result<Vec<Finding>> {
         .hint("SELECT * FROM migrate.plan(…) shows what its operations do."));
     }
     let statements = parser::split(sql, 1)?;
-    let remarks = Remarks::read(sql, &statements)?;
+    let remarks = Remarks::read(sql, &statements);
     if let Some(since) = &settings.since
         && let Some(revision) = &remarks.revision
         && document::is_before(revision, since)?

@@ -12,7 +12,8 @@ use crate::pg::parser::tree::{
 use crate::pg::settings::Scope;
 use crate::recipe::facts;
 use crate::recipe::quote::{ident, qualified};
-use crate::recipe::written::{Effect, Known, label};
+use crate::recipe::step::Lock;
+use crate::recipe::written::{Effect, label};
 
 /// On the way through a script.
 pub struct Hand<'a> {
@@ -25,30 +26,37 @@ pub struct Hand<'a> {
 }
 
 impl Hand<'_> {
+    /// `on`: the relations it changes.
     pub fn after(
         &mut self,
         number: i32,
         statement: &Statement,
         effect: &Effect,
-        on: &[Known],
+        locks: &[(String, Lock)],
+        on: &[String],
     ) -> Result<()> {
         let action = &statement.action;
         if let Some(setting) = &action.setting {
             self.setting(setting, action.tag == "SELECT")?;
         }
-        if matches!(statement.node, Node::Transaction(_)) {
+        if let Node::Transaction(word) = &statement.node {
             self.before.altered.clear();
+            match word.as_str() {
+                "BEGIN" | "START TRANSACTION" => self.world.begin(),
+                "ROLLBACK" | "ABORT" => self.world.roll_back(),
+                "COMMIT" | "END" | "PREPARE TRANSACTION" => self.world.commit(),
+                _ => {}
+            }
         }
         if !effect.idle {
             self.makes(statement);
             self.keeps(number, action, effect, on);
-            for known in on {
-                self.changes(statement, known);
+            for key in on {
+                self.changes(statement, key);
             }
             self.drops(action, on);
         }
-        let locks: Vec<(String, crate::recipe::step::Lock)> = effect
-            .locks
+        let locks: Vec<(String, Lock)> = locks
             .iter()
             .filter(|(key, _)| self.world.table(key).is_none_or(|table| !table.fresh))
             .cloned()
@@ -81,11 +89,11 @@ impl Hand<'_> {
     }
 
     /// What the transaction remembers.
-    fn keeps(&mut self, number: i32, action: &Action, effect: &Effect, on: &[Known]) {
+    fn keeps(&mut self, number: i32, action: &Action, effect: &Effect, on: &[String]) {
         if self.session.block.is_none() {
             return;
         }
-        let Some(known) = on.first() else {
+        let Some(key) = on.first() else {
             if action.what == "ADD VALUE" {
                 self.session.enum_values.extend(action.to.clone());
             }
@@ -95,15 +103,13 @@ impl Hand<'_> {
             if let CommandKind::AddConstraint(made) = &change.kind
                 && let Some(name) = &made.name
             {
-                self.session
-                    .unvalidated
-                    .insert((known.key.clone(), name.clone()));
+                self.session.unvalidated.insert((key.clone(), name.clone()));
             }
         }
         if action.tag == "ALTER TABLE" && effect.lock.is_some_and(is_strong) {
-            self.before.altered.insert(known.key.clone(), number);
+            self.before.altered.insert(key.clone(), number);
         } else {
-            self.before.altered.remove(&known.key);
+            self.before.altered.remove(key);
         }
     }
 
@@ -205,9 +211,8 @@ impl Hand<'_> {
         self.world.put_index(&key, &table);
     }
 
-    fn changes(&mut self, statement: &Statement, known: &Known) {
+    fn changes(&mut self, statement: &Statement, key: &str) {
         let action = &statement.action;
-        let key = known.key.as_str();
         match (action.tag.as_str(), action.what) {
             (_, "RENAME COLUMN") => {
                 if let (Some(from), Some(to)) = (&action.part, &action.to) {
@@ -283,7 +288,7 @@ impl Hand<'_> {
         }
     }
 
-    fn drops(&mut self, action: &Action, on: &[Known]) {
+    fn drops(&mut self, action: &Action, on: &[String]) {
         if !action.tag.starts_with("DROP ")
             || matches!(
                 action.tag.as_str(),
@@ -292,15 +297,15 @@ impl Hand<'_> {
         {
             return;
         }
-        for known in on {
+        for key in on {
+            let dropped = self.world.remove(key);
             if action.tag == "DROP INDEX"
-                && let Ok(Some(table)) = self.world.table_of_index(&known.key)
+                && let (Some(dropped), Ok(Some(table))) = (dropped, self.world.table_of_index(key))
             {
                 self.world.change(&table, |table| {
-                    table.indexes.retain(|index| index.name != known.table.name);
+                    table.indexes.retain(|index| index.name != dropped.name);
                 });
             }
-            self.world.remove(&known.key);
         }
     }
 }

@@ -2,7 +2,6 @@
 //! statement.
 
 use crate::document::{self, Mark};
-use crate::fault::Result;
 use crate::pg::parser::Statement;
 
 /// What the comments of a script say.
@@ -25,9 +24,11 @@ pub struct Ignore {
 }
 
 impl Remarks {
-    pub fn read(sql: &str, statements: &[Statement]) -> Result<Remarks> {
+    pub fn read(sql: &str, statements: &[Statement]) -> Remarks {
         let mut made = Remarks::default();
-        for (comment, mark) in document::marks(sql)? {
+        // What PostgreSQL's own parser has read, in a session of unusual settings say, may be read
+        // otherwise here: then it has no remarks.
+        for (comment, mark) in document::marks(sql).unwrap_or_default() {
             match mark {
                 Mark::Down => {
                     made.down.get_or_insert(comment.offset);
@@ -50,7 +51,7 @@ impl Remarks {
                 }
             }
         }
-        Ok(made)
+        made
     }
 
     /// Whether the rule is silenced for that statement.

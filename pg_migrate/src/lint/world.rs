@@ -39,7 +39,9 @@ pub struct World {
     /// absent.
     assumed: Option<&'static str>,
     /// Every relation the script names.
-    mentioned: Vec<String>,
+    mentioned: HashSet<String>,
+    /// In a transaction: what was there before it, of each relation that it changed.
+    undo: Option<HashMap<String, Option<Rc<Table>>>>,
 }
 
 /// A name's kind, by the statement that names it.
@@ -72,7 +74,8 @@ impl World {
             busy: HashSet::new(),
             on: HashMap::new(),
             assumed: None,
-            mentioned: mentioned.into_iter().collect(),
+            mentioned,
+            undo: None,
         }
     }
 
@@ -101,7 +104,7 @@ impl World {
             "SELECT q.name, q.oid FROM ( \
                  SELECT n AS name, pg_catalog.to_regclass(n)::oid::int8 AS oid FROM pg_catalog.unnest($1) n) q \
              WHERE q.oid IS NOT NULL",
-            &[Arg::Texts(self.mentioned.clone())],
+            &[Arg::Texts(self.mentioned.iter().cloned().collect())],
         )?;
         self.catalog = rows
             .into_iter()
@@ -142,7 +145,7 @@ impl World {
         let oid = match self.catalog.get(name) {
             Some(oid) => Some(*oid),
             // Not a name of the script, but of a relation it leads to.
-            None if schema.is_some() => catalog::resolve(name)?,
+            None if schema.is_some() && !self.mentioned.contains(name) => catalog::resolve(name)?,
             None => None,
         };
         if let Some(oid) = oid
@@ -243,21 +246,52 @@ impl World {
 
     /// Changes the picture of a table.
     pub fn change(&mut self, key: &str, change: impl FnOnce(&mut Table)) {
+        self.note(key);
         if let Some(table) = self.tables.get_mut(key) {
             change(Rc::make_mut(table));
         }
     }
 
     pub fn insert(&mut self, key: String, table: Table) {
+        self.note(&key);
         self.gone.remove(&key);
         self.tables.insert(key, Rc::new(table));
         self.names.clear();
     }
 
     pub fn remove(&mut self, key: &str) -> Option<Rc<Table>> {
+        self.note(key);
         self.gone.insert(key.to_owned());
         self.names.clear();
         self.tables.remove(key)
+    }
+
+    pub fn begin(&mut self) {
+        self.undo.get_or_insert_default();
+    }
+
+    pub fn commit(&mut self) {
+        self.undo = None;
+    }
+
+    /// Relations are as they were when the transaction began.
+    pub fn roll_back(&mut self) {
+        for (key, before) in self.undo.take().unwrap_or_default() {
+            self.gone.remove(&key);
+            match before {
+                Some(table) => drop(self.tables.insert(key, table)),
+                None => drop(self.tables.remove(&key)),
+            }
+        }
+        self.names.clear();
+    }
+
+    fn note(&mut self, key: &str) {
+        if let Some(undo) = &mut self.undo
+            && !undo.contains_key(key)
+        {
+            undo.insert(key.to_owned(), self.tables.get(key).map(Rc::clone));
+        }
     }
 
     pub fn put_index(&mut self, index: &str, table: &str) {

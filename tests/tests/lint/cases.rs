@@ -4,18 +4,54 @@ use crate::{literal, schema};
 use std::collections::BTreeMap;
 
 const FILES: &[(&str, &str)] = &[
-    ("rewrites", include_str!("../../../pg_migrate/src/lint/rules/rewrites.sql")),
-    ("scans", include_str!("../../../pg_migrate/src/lint/rules/scans.sql")),
-    ("indexes", include_str!("../../../pg_migrate/src/lint/rules/indexes.sql")),
-    ("partitions", include_str!("../../../pg_migrate/src/lint/rules/partitions.sql")),
-    ("locks", include_str!("../../../pg_migrate/src/lint/rules/locks.sql")),
-    ("transactions", include_str!("../../../pg_migrate/src/lint/rules/transactions.sql")),
-    ("timeouts", include_str!("../../../pg_migrate/src/lint/rules/timeouts.sql")),
-    ("compatibility", include_str!("../../../pg_migrate/src/lint/rules/compatibility.sql")),
-    ("types", include_str!("../../../pg_migrate/src/lint/rules/types.sql")),
-    ("data", include_str!("../../../pg_migrate/src/lint/rules/data.sql")),
-    ("kinds", include_str!("../../../pg_migrate/src/lint/rules/kinds.sql")),
-    ("remarks", include_str!("../../../pg_migrate/src/lint/rules/remarks.sql")),
+    (
+        "rewrites",
+        include_str!("../../../pg_migrate/src/lint/rules/rewrites.sql"),
+    ),
+    (
+        "scans",
+        include_str!("../../../pg_migrate/src/lint/rules/scans.sql"),
+    ),
+    (
+        "indexes",
+        include_str!("../../../pg_migrate/src/lint/rules/indexes.sql"),
+    ),
+    (
+        "partitions",
+        include_str!("../../../pg_migrate/src/lint/rules/partitions.sql"),
+    ),
+    (
+        "locks",
+        include_str!("../../../pg_migrate/src/lint/rules/locks.sql"),
+    ),
+    (
+        "transactions",
+        include_str!("../../../pg_migrate/src/lint/rules/transactions.sql"),
+    ),
+    (
+        "timeouts",
+        include_str!("../../../pg_migrate/src/lint/rules/timeouts.sql"),
+    ),
+    (
+        "compatibility",
+        include_str!("../../../pg_migrate/src/lint/rules/compatibility.sql"),
+    ),
+    (
+        "types",
+        include_str!("../../../pg_migrate/src/lint/rules/types.sql"),
+    ),
+    (
+        "data",
+        include_str!("../../../pg_migrate/src/lint/rules/data.sql"),
+    ),
+    (
+        "kinds",
+        include_str!("../../../pg_migrate/src/lint/rules/kinds.sql"),
+    ),
+    (
+        "remarks",
+        include_str!("../../../pg_migrate/src/lint/rules/remarks.sql"),
+    ),
 ];
 
 /// Rules whose cases are no SQL: other sessions, a standby, a later PostgreSQL.
@@ -87,15 +123,24 @@ fn cases() -> Vec<Case> {
 #[test]
 fn every_rule_finds_its_bad_cases_and_lets_its_good_ones_pass() {
     let mut client = schema().connect();
-    client.batch_execute("SET timezone = 'UTC'").expect("a zone");
+    client
+        .batch_execute("SET timezone = 'UTC'")
+        .expect("a zone");
     let mut wrong = Vec::new();
     for case in cases() {
         let found = client
             .query(
-                &format!("SELECT DISTINCT rule FROM migrate.lint({})", literal(&case.sql)),
+                &format!(
+                    "SELECT DISTINCT rule FROM migrate.lint({})",
+                    literal(&case.sql)
+                ),
                 &[],
             )
-            .map(|rows| rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>());
+            .map(|rows| {
+                rows.iter()
+                    .map(|row| row.get::<_, String>(0))
+                    .collect::<Vec<_>>()
+            });
         let found = match found {
             Ok(found) => found,
             Err(error) => {
@@ -131,7 +176,10 @@ fn every_rule_has_bad_and_good_cases_in_the_file_of_its_family() {
         }
         let later = rule == "set-expression";
         let (bad, good) = counts.get(rule).copied().unwrap_or_default();
-        assert!((bad > 0 || later) && good > 0, "{rule}: {bad} bad, {good} good");
+        assert!(
+            (bad > 0 || later) && good > 0,
+            "{rule}: {bad} bad, {good} good"
+        );
         assert_eq!(families.get(rule), Some(&family), "{rule}");
     }
     for rule in counts.keys() {

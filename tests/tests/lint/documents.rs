@@ -12,7 +12,8 @@ fn document(revision: &str, body: &str) -> String {
     format!("$d$-- migrate:revision {revision}\n-- migrate:up\n{body}$d$")
 }
 
-const AS_WRITTEN: &str = "-- migrate:as-written\nALTER TABLE t ALTER COLUMN a TYPE bigint;\nCREATE INDEX i ON t (a);\n";
+const AS_WRITTEN: &str =
+    "-- migrate:as-written\nALTER TABLE t ALTER COLUMN a TYPE bigint;\nCREATE INDEX i ON t (a);\n";
 
 #[test]
 fn the_plan_warns_of_what_runs_as_written() {
@@ -21,41 +22,79 @@ fn the_plan_warns_of_what_runs_as_written() {
         "SELECT sql, warning FROM migrate.plan({}) ORDER BY step",
         document("1", AS_WRITTEN)
     ));
-    assert!(rows[0][0].starts_with("ALTER TABLE t ALTER COLUMN a"), "{rows:?}");
+    assert!(
+        rows[0][0].starts_with("ALTER TABLE t ALTER COLUMN a"),
+        "{rows:?}"
+    );
     assert!(rows[0][1].contains("type-change-rewrites: "), "{rows:?}");
     // The index has a recipe.
-    assert!(!rows.iter().any(|row| row[1].contains("index-without-concurrently")), "{rows:?}");
+    assert!(
+        !rows
+            .iter()
+            .any(|row| row[1].contains("index-without-concurrently")),
+        "{rows:?}"
+    );
 }
 
 #[test]
 fn apply_says_it() {
     let db = fresh();
-    let heard = db.notices(&format!("SELECT migrate.apply({})", document("1", AS_WRITTEN)));
+    let heard = db.notices(&format!(
+        "SELECT migrate.apply({})",
+        document("1", AS_WRITTEN)
+    ));
     let told = heard
         .iter()
         .find(|notice| notice.contains("type-change-rewrites"))
         .expect("a notice");
-    assert!(told.starts_with("NOTICE: line 4: public.t and its indexes are written anew"), "{told}");
-    assert!(told.contains("DETAIL: As written: ALTER TABLE t ALTER COLUMN a TYPE bigint"), "{told}");
-    assert!(!heard.iter().any(|notice| notice.contains("lock-timeout")), "{heard:?}");
+    assert!(
+        told.starts_with("NOTICE: line 4: public.t and its indexes are written anew"),
+        "{told}"
+    );
+    assert!(
+        told.contains("DETAIL: As written: ALTER TABLE t ALTER COLUMN a TYPE bigint"),
+        "{told}"
+    );
+    assert!(
+        !heard.iter().any(|notice| notice.contains("lock-timeout")),
+        "{heard:?}"
+    );
 }
 
 #[test]
 fn upgrade_says_it_of_what_is_to_come() {
     let db = fresh();
-    db.run(&format!("SELECT migrate.add({})", document("1", AS_WRITTEN)));
+    db.run(&format!(
+        "SELECT migrate.add({})",
+        document("1", AS_WRITTEN)
+    ));
     let heard = db.notices("CALL migrate.upgrade()");
-    assert!(heard.iter().any(|notice| notice.contains("type-change-rewrites")), "{heard:?}");
+    assert!(
+        heard
+            .iter()
+            .any(|notice| notice.contains("type-change-rewrites")),
+        "{heard:?}"
+    );
     let heard = db.notices("CALL migrate.upgrade()");
-    assert!(!heard.iter().any(|notice| notice.contains("type-change-rewrites")), "{heard:?}");
+    assert!(
+        !heard
+            .iter()
+            .any(|notice| notice.contains("type-change-rewrites")),
+        "{heard:?}"
+    );
 }
 
 #[test]
 fn an_ignored_rule_is_not_said() {
     let db = fresh();
-    let body = format!("-- migrate:ignore type-change-rewrites, change-column-type a hundred rows\n{AS_WRITTEN}");
+    let body = format!(
+        "-- migrate:ignore type-change-rewrites, change-column-type a hundred rows\n{AS_WRITTEN}"
+    );
     let heard = db.notices(&format!("SELECT migrate.apply({})", document("1", &body)));
-    assert!(!heard.iter().any(|notice| notice.contains("type-change")), "{heard:?}");
+    assert!(
+        !heard.iter().any(|notice| notice.contains("type-change")),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -90,6 +129,9 @@ fn migrations_up_to_a_revision_are_not_judged() {
 fn a_json_document_is_not_sql() {
     let db = fresh();
     let failure = db.error(r#"SELECT * FROM migrate.lint('{"operations": []}')"#);
-    assert_eq!(failure.message, "lint reads SQL, and this is a document in JSON");
+    assert_eq!(
+        failure.message,
+        "lint reads SQL, and this is a document in JSON"
+    );
     assert_eq!(failure.sqlstate, "22023");
 }

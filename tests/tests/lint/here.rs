@@ -11,8 +11,14 @@ fn size_duration_and_the_operation_are_told() {
          FROM migrate.lint('ALTER TABLE many ALTER COLUMN a TYPE bigint') WHERE rule = 'type-change-rewrites'",
     );
     let row = &found[0];
-    assert_eq!(row[..5], ["many", "ACCESS EXCLUSIVE", "t", "t", "reads and writes"]);
-    assert!(row[5].starts_with("300000 rows, ") && row[5].ends_with(" MB"), "{row:?}");
+    assert_eq!(
+        row[..5],
+        ["many", "ACCESS EXCLUSIVE", "t", "t", "reads and writes"]
+    );
+    assert!(
+        row[5].starts_with("300000 rows, ") && row[5].ends_with(" MB"),
+        "{row:?}"
+    );
     assert_eq!(row[6], "under a second");
     assert_eq!(row[7..], ["t", "ACCESS EXCLUSIVE"]);
 }
@@ -22,23 +28,56 @@ fn recipes_run_as_they_are() {
     let db = cluster().database();
     db.psql(pg_migrate_tests::facts::FIXTURE);
     for (script, rule) in [
-        ("ALTER TABLE users ALTER COLUMN name SET NOT NULL", "set-not-null"),
-        ("ALTER TABLE users ADD CONSTRAINT c CHECK (nn > 0)", "check-without-not-valid"),
+        (
+            "ALTER TABLE users ALTER COLUMN name SET NOT NULL",
+            "set-not-null",
+        ),
+        (
+            "ALTER TABLE users ADD CONSTRAINT c CHECK (nn > 0)",
+            "check-without-not-valid",
+        ),
         (
             "ALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY (user_id) REFERENCES users (id)",
             "foreign-key-without-not-valid",
         ),
-        ("ALTER TABLE users ADD CONSTRAINT uq UNIQUE (id, nn)", "unique-builds-index"),
-        ("CREATE INDEX i9 ON users (bio)", "index-without-concurrently"),
-        ("DROP INDEX users_email_idx", "drop-index-without-concurrently"),
+        (
+            "ALTER TABLE users ADD CONSTRAINT uq UNIQUE (id, nn)",
+            "unique-builds-index",
+        ),
+        (
+            "CREATE INDEX i9 ON users (bio)",
+            "index-without-concurrently",
+        ),
+        (
+            "DROP INDEX users_email_idx",
+            "drop-index-without-concurrently",
+        ),
         ("REINDEX TABLE orders", "reindex-without-concurrently"),
-        ("REFRESH MATERIALIZED VIEW mv", "refresh-without-concurrently"),
-        ("ALTER TABLE users ADD COLUMN z1 int CHECK (z1 > 0)", "inline-check"),
-        ("ALTER TABLE users ADD COLUMN z2 int UNIQUE", "inline-unique"),
-        ("ALTER TABLE fknv ADD PRIMARY KEY (user_id)", "unique-builds-index"),
+        (
+            "REFRESH MATERIALIZED VIEW mv",
+            "refresh-without-concurrently",
+        ),
+        (
+            "ALTER TABLE users ADD COLUMN z1 int CHECK (z1 > 0)",
+            "inline-check",
+        ),
+        (
+            "ALTER TABLE users ADD COLUMN z2 int UNIQUE",
+            "inline-unique",
+        ),
+        (
+            "ALTER TABLE fknv ADD PRIMARY KEY (user_id)",
+            "unique-builds-index",
+        ),
         ("UPDATE orders SET qty = 2", "write-without-where"),
-        ("ALTER TABLE orders ADD COLUMN z3 uuid DEFAULT gen_random_uuid()", "volatile-default"),
-        ("ALTER TABLE orders ADD COLUMN z4 bigserial", "identity-column"),
+        (
+            "ALTER TABLE orders ADD COLUMN z3 uuid DEFAULT gen_random_uuid()",
+            "volatile-default",
+        ),
+        (
+            "ALTER TABLE orders ADD COLUMN z4 bigserial",
+            "identity-column",
+        ),
     ] {
         let recipe = db.one::<String>(&format!(
             "SELECT recipe FROM migrate.lint('{script}') WHERE rule = '{rule}'"
@@ -58,7 +97,10 @@ fn who_holds_the_lock_is_told() {
     let found = lint(&db, "rule, message", "ALTER TABLE held ADD COLUMN b int");
     let row = found.iter().find(|row| row[0] == "lock-held-now");
     let message = &row.expect("told")[1];
-    assert!(message.contains("pid ") && message.contains("AccessShareLock"), "{message}");
+    assert!(
+        message.contains("pid ") && message.contains("AccessShareLock"),
+        "{message}"
+    );
     // A reader does not stand in the way of a lock that lets readers through.
     assert!(!rules(&db, "CREATE INDEX ON held (a)").contains(&"lock-held-now".to_owned()));
     other.batch_execute("COMMIT").expect("committed");
@@ -84,7 +126,12 @@ fn lint_does_not_wait_for_a_lock() {
         .query("SELECT rule, severity FROM migrate.lint($1)", &[&script])
         .expect("an answer");
     let found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    for rule in ["table-locked-now", "lock-held-now", "type-change-rewrites", "index-without-concurrently"] {
+    for rule in [
+        "table-locked-now",
+        "lock-held-now",
+        "type-change-rewrites",
+        "index-without-concurrently",
+    ] {
         assert!(found.contains(&rule.to_owned()), "{rule}: {found:?}");
     }
 }
@@ -103,7 +150,10 @@ fn an_old_transaction_is_told_once() {
     // What is old is a matter of a minute.
     std::thread::sleep(std::time::Duration::from_secs(62));
     let found = rules(&db, script);
-    let count = found.iter().filter(|rule| *rule == "old-transaction").count();
+    let count = found
+        .iter()
+        .filter(|rule| *rule == "old-transaction")
+        .count();
     assert_eq!(count, 1, "{found:?}");
 }
 

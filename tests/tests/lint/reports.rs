@@ -3,7 +3,8 @@
 use crate::{literal, schema};
 use serde_json::Value;
 
-const SCRIPT: &str = "SELECT 1;\nDROP TABLE orders;\nALTER TABLE users\n    ADD COLUMN z float DEFAULT random();";
+const SCRIPT: &str =
+    "SELECT 1;\nDROP TABLE orders;\nALTER TABLE users\n    ADD COLUMN z float DEFAULT random();";
 
 fn report(format: &str, file: &str) -> String {
     schema().one(&format!(
@@ -25,8 +26,20 @@ fn json_has_the_columns_of_lint() {
         assert_eq!(object["statement"].to_string(), row[0]);
         assert_eq!(object["rule"], row[1]);
         for column in [
-            "line", "severity", "relation", "lock", "rewrites", "scans", "blocks", "size",
-            "duration", "message", "recipe", "operation", "locks", "sql",
+            "line",
+            "severity",
+            "relation",
+            "lock",
+            "rewrites",
+            "scans",
+            "blocks",
+            "size",
+            "duration",
+            "message",
+            "recipe",
+            "operation",
+            "locks",
+            "sql",
         ] {
             assert!(object.get(column).is_some(), "{column}");
         }
@@ -75,7 +88,9 @@ fn sarif_is_valid() {
     let levels = ["none", "note", "warning", "error"];
     for rule in rules {
         assert!(rule["id"].is_string() && rule["shortDescription"]["text"].is_string());
-        let level = rule["defaultConfiguration"]["level"].as_str().expect("a level");
+        let level = rule["defaultConfiguration"]["level"]
+            .as_str()
+            .expect("a level");
         assert!(levels.contains(&level));
     }
     let results = runs[0]["results"].as_array().expect("results");
@@ -84,7 +99,12 @@ fn sarif_is_valid() {
         let at = usize::try_from(result["ruleIndex"].as_u64().expect("an index")).expect("small");
         assert_eq!(rules[at]["id"], result["ruleId"]);
         assert!(levels.contains(&result["level"].as_str().expect("a level")));
-        assert!(!result["message"]["text"].as_str().expect("a text").is_empty());
+        assert!(
+            !result["message"]["text"]
+                .as_str()
+                .expect("a text")
+                .is_empty()
+        );
         let place = &result["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "db/a%20b.sql");
         let (first, last) = (

@@ -21,9 +21,13 @@ fn a_role_without_rights_gets_the_careful_answer() {
                   CREATE INDEX ON orders (qty); ALTER TABLE p ATTACH PARTITION cand FOR VALUES FROM (100) TO (200);";
     let found = db.rows_as(
         "lint_nobody",
-        &format!("SELECT statement, rule FROM migrate.lint({})", literal(script)),
+        &format!(
+            "SELECT statement, rule FROM migrate.lint({})",
+            literal(script)
+        ),
     );
-    let has = |statement: &str, rule: &str| found.contains(&vec![statement.to_owned(), rule.to_owned()]);
+    let has =
+        |statement: &str, rule: &str| found.contains(&vec![statement.to_owned(), rule.to_owned()]);
     // It is empty, but that is not for this role to see.
     assert!(has("1", "type-change-rewrites"), "{found:?}");
     assert!(!has("2", "type-change-rewrites") && has("3", "type-change-rewrites"));

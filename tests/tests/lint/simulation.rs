@@ -17,14 +17,16 @@ fn statements_have_numbers_and_lines() {
 fn a_table_of_the_script_is_known_by_its_schema() {
     let script = "CREATE SCHEMA fresh; CREATE TABLE fresh.users (id int); ALTER TABLE fresh.users ADD COLUMN z uuid DEFAULT gen_random_uuid();";
     assert!(!has(script, "volatile-default"));
-    let other = format!("{script} ALTER TABLE public.users ADD COLUMN z uuid DEFAULT gen_random_uuid();");
+    let other =
+        format!("{script} ALTER TABLE public.users ADD COLUMN z uuid DEFAULT gen_random_uuid();");
     assert!(has(&other, "volatile-default"));
 }
 
 #[test]
 fn search_path_says_which_table_is_meant() {
     let add = "ALTER TABLE users ADD COLUMN z uuid DEFAULT gen_random_uuid();";
-    let made = "CREATE SCHEMA fresh; SET search_path TO fresh, public; CREATE TABLE users (id int);";
+    let made =
+        "CREATE SCHEMA fresh; SET search_path TO fresh, public; CREATE TABLE users (id int);";
     assert!(!has(&format!("{made} {add}"), "volatile-default"));
     assert!(has(
         &format!("{made} SET search_path = public; {add}"),
@@ -43,7 +45,8 @@ fn search_path_says_which_table_is_meant() {
 
 #[test]
 fn a_renamed_table_is_found_by_its_new_name() {
-    let script = "ALTER TABLE users RENAME TO people; ALTER TABLE people ALTER COLUMN age TYPE bigint;";
+    let script =
+        "ALTER TABLE users RENAME TO people; ALTER TABLE people ALTER COLUMN age TYPE bigint;";
     let found = lint(schema(), "statement, rule", script);
     let hit = ["2".to_owned(), "type-change-rewrites".to_owned()];
     assert!(found.contains(&hit.to_vec()), "{found:?}");
@@ -62,7 +65,10 @@ fn a_dropped_and_remade_table_is_new() {
 #[test]
 fn a_truncated_table_is_empty_until_it_is_filled() {
     let alter = "ALTER TABLE orders ALTER COLUMN qty TYPE bigint;";
-    assert!(!has(&format!("TRUNCATE orders; {alter}"), "type-change-rewrites"));
+    assert!(!has(
+        &format!("TRUNCATE orders; {alter}"),
+        "type-change-rewrites"
+    ));
     assert!(has(
         &format!("TRUNCATE orders; INSERT INTO orders VALUES (1, 1, 1); {alter}"),
         "type-change-rewrites"
@@ -80,7 +86,8 @@ fn types_follow_the_script() {
 #[test]
 fn one_transaction_may_be_around_the_script() {
     let db = schema();
-    let script = "ALTER TABLE users ADD COLUMN z int; ALTER TABLE orders ADD COLUMN z int; VACUUM users;";
+    let script =
+        "ALTER TABLE users ADD COLUMN z int; ALTER TABLE orders ADD COLUMN z int; VACUUM users;";
     let mut client = db.connect();
     client
         .batch_execute("SET migrate.lint_transaction = on")
@@ -100,7 +107,10 @@ fn one_transaction_may_be_around_the_script() {
 fn the_way_back_begins_anew() {
     let script = "-- migrate:up\nCREATE TABLE fresh (a int);\nCREATE INDEX ON fresh (a);\n-- migrate:down\nDROP TABLE fresh;";
     let found = lint(schema(), "statement, rule", script);
-    assert!(found.contains(&vec!["3".into(), "drop-table".into()]), "{found:?}");
+    assert!(
+        found.contains(&vec!["3".into(), "drop-table".into()]),
+        "{found:?}"
+    );
     assert!(!found.contains(&vec!["2".into(), "index-without-concurrently".into()]));
 }
 
@@ -117,10 +127,17 @@ fn a_comment_silences_one_rule_for_one_statement() {
     let found = lint(db, "statement, rule", script);
     let hit = |number: &str| found.contains(&vec![number.to_owned(), "drop-table".to_owned()]);
     assert!(!hit("1") && hit("2"), "{found:?}");
-    let behind = "DROP TABLE owned; -- migrate:ignore drop-table nobody uses it\nDROP TABLE orders;";
+    let behind =
+        "DROP TABLE owned; -- migrate:ignore drop-table nobody uses it\nDROP TABLE orders;";
     let found = lint(db, "statement, rule", behind);
-    assert!(!found.contains(&vec!["1".to_owned(), "drop-table".to_owned()]), "{found:?}");
-    assert!(found.contains(&vec!["2".to_owned(), "drop-table".to_owned()]), "{found:?}");
+    assert!(
+        !found.contains(&vec!["1".to_owned(), "drop-table".to_owned()]),
+        "{found:?}"
+    );
+    assert!(
+        found.contains(&vec!["2".to_owned(), "drop-table".to_owned()]),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -140,16 +157,25 @@ fn settings_turn_rules_off_and_change_severities() {
             .collect()
     };
     let is = |found: &[(String, String)], rule: &str, severity: &str| {
-        found.iter().any(|(name, level)| name == rule && level == severity)
+        found
+            .iter()
+            .any(|(name, level)| name == rule && level == severity)
     };
     assert!(is(&ask("SELECT 1"), "drop-table", "error"));
     let found = ask("SET migrate.lint_severity = 'drop-table=advice, cascade = safe'");
     assert!(is(&found, "drop-table", "advice"), "{found:?}");
-    let found = ask("SET migrate.lint_off = 'drop-table, lock-timeout-missing, statement-timeout-missing'");
+    let found =
+        ask("SET migrate.lint_off = 'drop-table, lock-timeout-missing, statement-timeout-missing'");
     assert_eq!(found, [("safe".to_owned(), "safe".to_owned())]);
     for (set, hint) in [
-        ("SET migrate.lint_off = 'drop-tabel'", "Did you mean drop-table?"),
-        ("SET migrate.lint_severity = 'drop-table=fatal'", "Write drop-table=error"),
+        (
+            "SET migrate.lint_off = 'drop-tabel'",
+            "Did you mean drop-table?",
+        ),
+        (
+            "SET migrate.lint_severity = 'drop-table=fatal'",
+            "Write drop-table=error",
+        ),
     ] {
         let failure = db.error(&format!("{set}; SELECT * FROM migrate.lint('SELECT 1')"));
         assert!(failure.hint.starts_with(hint), "{failure}");
@@ -169,4 +195,15 @@ fn long_work_on_a_small_table_can_be_a_warning() {
     };
     assert_eq!(severity("0"), "error");
     assert_eq!(severity("100MB"), "warning");
+}
+
+#[test]
+fn what_is_rolled_back_did_not_happen() {
+    let script = "BEGIN; DROP TABLE users; CREATE TABLE users (age int); ALTER TABLE orders DROP COLUMN qty; ROLLBACK;
+                  ALTER TABLE users ALTER COLUMN age TYPE bigint; ALTER TABLE orders ALTER COLUMN qty TYPE smallint;";
+    let found = lint(schema(), "statement, rule", script);
+    for number in ["6", "7"] {
+        let hit = vec![number.to_owned(), "type-change-rewrites".to_owned()];
+        assert!(found.contains(&hit), "{found:?}");
+    }
 }

@@ -96,9 +96,7 @@ fn what_the_plan_says_of_a_statement_is_what_was_measured() {
             document(&format!("-- migrate:as-written\n{sql}"))
         );
         let mut transaction = client.transaction().expect("a transaction");
-        transaction
-            .batch_execute(&fact.setup)
-            .expect("the setup");
+        transaction.batch_execute(&fact.setup).expect("the setup");
         let found = match transaction.query_opt(&plan, &[]) {
             Ok(Some(row)) => row.get::<_, String>(0),
             Ok(None) => "no step".to_owned(),

@@ -10,7 +10,6 @@ mod tools;
 use pg_migrate_tests::facts::FIXTURE;
 use pg_migrate_tests::{Db, Failure};
 
-
 fn literal(text: &str) -> String {
     format!("$document${text}$document$")
 }

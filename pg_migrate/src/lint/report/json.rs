@@ -10,7 +10,7 @@ pub fn json(findings: &[Finding]) -> String {
 
 /// Every relation it locks, with the lock.
 pub fn locks(finding: &Finding) -> Value {
-    let pairs = finding.deed.locks.iter();
+    let pairs = finding.deed.locks.iter().chain(&finding.deed.indexes);
     pairs
         .map(|(key, lock)| (key.clone(), Value::from(lock.mode())))
         .collect::<serde_json::Map<_, _>>()

@@ -41,6 +41,14 @@ const MONEY: Rule = advice(
     "money",
     "money is read and written by the session's lc_monetary",
 );
+const ENUM: Rule = advice(
+    "enum",
+    "an enum's values cannot be dropped, nor used in the transaction that adds them",
+);
+const DOMAIN: Rule = advice(
+    "domain-with-constraint",
+    "a domain's constraint can only be changed by reading every table that has a column of it",
+);
 const LONG_NAME: Rule = warning(
     "long-identifier",
     "PostgreSQL cuts identifiers off after 63 bytes",
@@ -50,7 +58,7 @@ pub const FAMILY: Family = Family {
     name: "types",
     rules: &[
         &JSON, &SMALL_KEY, &KEY_TYPE, &KEY_INDEX, &CHAR, &VARCHAR, &TIMESTAMP, &SERIAL, &MONEY,
-        &LONG_NAME,
+        &ENUM, &DOMAIN, &LONG_NAME,
     ],
     check,
 };
@@ -70,6 +78,23 @@ fn check(look: &mut Look) -> Result<()> {
             format!("\"{name}\" is kept as \"{}\"", &name[..end]),
         );
     }
+    let text = look.statement.text.to_lowercase();
+    match look.tag() {
+        "CREATE TYPE" if has_words(&text, &["as", "enum"]) => {
+            look.say(
+                &ENUM,
+                "a value that is no longer wanted stays for good; a table of values, or a CHECK on text, can change",
+            );
+        }
+        "CREATE DOMAIN" if text.contains("check") || has_words(&text, &["not", "null"]) => {
+            look.say(
+                &DOMAIN,
+                "to change the constraint later reads every table with a column of the domain, and a new column of it writes its table anew",
+            )
+            .recipe("-- a CHECK on each column can be added NOT VALID and validated".to_owned());
+        }
+        _ => {}
+    }
     for (name, data_type) in look.typed_columns() {
         column_type(look, name, data_type);
     }
@@ -83,6 +108,15 @@ fn check(look: &mut Look) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether these words follow each other in the text.
+fn has_words(text: &str, words: &[&str]) -> bool {
+    let found: Vec<&str> = text
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    found.windows(words.len()).any(|window| window == words)
 }
 
 /// The type's first word, its rest in parentheses, and whether it is an array.

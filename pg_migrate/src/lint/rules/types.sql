@@ -68,3 +68,15 @@ CREATE TABLE fresh ("ééééééééééééééééééééééééééééé�
 CREATE TABLE a_table_with_a_name_as_long_as_postgresql_keeps_of_a_name_indeed (a int);
 -- good
 SELECT 'a string may be longer than what PostgreSQL keeps of an identifier, which is 63 bytes';
+-- rule enum
+-- bad
+CREATE TYPE fresh AS ENUM ('a', 'b');
+-- good
+CREATE TYPE fresh AS (a int);
+-- rule domain-with-constraint
+-- bad
+CREATE DOMAIN fresh AS int CHECK (value > 0);
+-- bad
+CREATE DOMAIN fresh AS int NOT NULL;
+-- good
+CREATE DOMAIN fresh AS int;

@@ -3,6 +3,7 @@
 //! `BENCH` the parts to run (default all).
 
 mod fill;
+mod lint;
 mod report;
 mod table;
 mod trigger;
@@ -36,6 +37,9 @@ fn main() {
     }
     if wanted("upgrade") {
         upgrade::run(&cluster, &mut report, rows);
+    }
+    if wanted("lint") {
+        lint::run(&cluster, &mut report);
     }
     if only.is_empty() {
         std::fs::write("BENCHMARKS.md", report.text()).unwrap();
