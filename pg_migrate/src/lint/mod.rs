@@ -2,10 +2,12 @@
 //! whom that blocks, and the safe way. Knows: recipes, the catalog and the parser. Must not: change
 //! anything, need more rights than its caller has, or run what it judges.
 
+mod deed;
 mod document;
 mod finding;
 mod judge;
 mod look;
+mod picture;
 mod report;
 mod rule;
 mod rules;

@@ -6,11 +6,13 @@ mod changes;
 mod changes_back;
 mod comment;
 mod effect;
+mod scene;
 mod statements;
 mod table;
 
 pub use back::Earlier;
-pub use effect::{Effect, Known, Scene, sql};
+pub use effect::Effect;
+pub use scene::{Known, Scene, sql};
 pub use statements::{Answer, Work};
 
 use crate::document::model::{ColumnOf, Creates, Operation, Sql};

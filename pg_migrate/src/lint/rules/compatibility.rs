@@ -1,5 +1,7 @@
 //! What the application that is running now no longer finds, or can no longer do.
 
+mod drops;
+
 use crate::fault::Result;
 use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, advice, error, warning};
@@ -115,7 +117,7 @@ fn check(look: &mut Look) -> Result<()> {
         }
         moves(look);
     }
-    drops(look)?;
+    drops::drops(look)?;
     cascades(look);
     if matches!(look.tag(), "CREATE FUNCTION" | "CREATE PROCEDURE") && look.action.replace {
         look.say(
@@ -345,103 +347,6 @@ fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
         }
         _ => {}
     }
-    Ok(())
-}
-
-fn drops(look: &mut Look) -> Result<()> {
-    let tag = look.tag();
-    if !tag.starts_with("DROP ")
-        || matches!(
-            tag,
-            "DROP INDEX" | "DROP TRIGGER" | "DROP POLICY" | "DROP RULE"
-        )
-    {
-        return Ok(());
-    }
-    let text = look.statement.text.as_str();
-    let relations = matches!(
-        tag,
-        "DROP TABLE"
-            | "DROP FOREIGN TABLE"
-            | "DROP VIEW"
-            | "DROP MATERIALIZED VIEW"
-            | "DROP SEQUENCE"
-    );
-    if relations {
-        for known in look.on {
-            if known.table.fresh || known.table.temporary {
-                continue;
-            }
-            let key = &known.key;
-            match tag {
-                "DROP TABLE" | "DROP FOREIGN TABLE" => {
-                    look.say(
-                        &DROP_TABLE,
-                        format!("queries that name {key} fail from then on, and its data is gone for good"),
-                    )
-                    .on(key)
-                    .recipe(apply(text));
-                }
-                "DROP SEQUENCE" => {
-                    look.say(
-                        &DROP_OTHER,
-                        format!("what takes numbers from {key} fails from then on"),
-                    )
-                    .on(key);
-                }
-                _ => {
-                    look.say(
-                        &DROP_VIEW,
-                        format!("queries that name {key} fail from then on"),
-                    )
-                    .on(key)
-                    .recipe(apply(text));
-                }
-            }
-        }
-        return Ok(());
-    }
-    let names: Vec<&str> = look
-        .action
-        .dropped
-        .iter()
-        .map(|object| object.text.as_str())
-        .collect();
-    let mut made = !names.is_empty();
-    for name in &names {
-        made &= look.world.is_made_here(name)?;
-    }
-    if made {
-        return Ok(());
-    }
-    let names = match names.is_empty() {
-        true => "it".to_owned(),
-        false => names.join(", "),
-    };
-    let (rule, message) = match tag {
-        "DROP TYPE" | "DROP DOMAIN" => (
-            &DROP_TYPE,
-            format!("queries and functions that name {names} fail from then on"),
-        ),
-        "DROP FUNCTION" | "DROP PROCEDURE" | "DROP ROUTINE" | "DROP AGGREGATE" => (
-            &DROP_ROUTINE,
-            format!("queries that call {names} fail from then on"),
-        ),
-        "DROP SCHEMA" => (
-            &DROP_SCHEMA,
-            format!(
-                "queries that name a thing in {names} fail from then on, and its data is gone for good"
-            ),
-        ),
-        "DROP OWNED" => (
-            &DROP_SCHEMA,
-            "everything that the role owns in this database is gone for good".to_owned(),
-        ),
-        // Of the whole server: see the family of kinds.
-        "DROP DATABASE" | "DROP ROLE" | "DROP TABLESPACE" => return Ok(()),
-        _ => (&DROP_OTHER, format!("what uses {names} fails from then on")),
-    };
-    look.say(rule, message);
     Ok(())
 }
 

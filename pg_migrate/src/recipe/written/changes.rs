@@ -1,6 +1,7 @@
 //! What ALTER TABLE and its kin do as written: their subcommands taken together.
 
-use super::effect::{Effect, Known, Scene};
+use super::effect::Effect;
+use super::scene::{Known, Scene, sql};
 use super::statements::{self, Answer, Fact, Work};
 use super::table::STRONG_OPTIONS;
 use crate::fault::Result;
@@ -260,7 +261,7 @@ impl dyn Scene + '_ {
                 effect.answer = SCANS;
             }
             if let Some(references) = &constraint.references {
-                self.references(effect, &super::effect::sql(&references.table))?;
+                self.references(effect, &sql(&references.table))?;
             }
         }
         Ok(())
@@ -366,7 +367,7 @@ impl dyn Scene + '_ {
         };
         if let Some(references) = &constraint.references {
             effect.lock = Some(Lock::ShareRowExclusive);
-            self.references(effect, &super::effect::sql(&references.table))?;
+            self.references(effect, &sql(&references.table))?;
         }
         let scans = match constraint.kind {
             _ if constraint.not_valid => false,
