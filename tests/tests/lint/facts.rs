@@ -136,7 +136,46 @@ fn what_lint_says_of_a_statement_is_what_was_measured() {
 }
 
 /// Of which the locks on single tables are said otherwise, and why.
-const LOCKS_DIFFERENT: &[(&str, &str)] = &[];
+const LOCKS_DIFFERENT: &[(&str, &str)] = &[
+    ("alter table users rename to users2", "measured by names"),
+    ("alter table users set schema s2", "measured by names"),
+    ("alter view v rename to v2", "measured by names"),
+    (
+        "alter materialized view mv rename to mv2",
+        "measured by names",
+    ),
+    ("drop view v", "measured by names: it is gone afterwards"),
+    (
+        "drop materialized view mv",
+        "measured by names: it is gone afterwards",
+    ),
+    (
+        "drop table owned",
+        "measured by names: it is gone afterwards",
+    ),
+    (
+        "drop table users cascade",
+        "measured by names: it is gone afterwards",
+    ),
+    ("drop table p1", "measured by names: it is gone afterwards"),
+    (
+        "alter table nopk add primary key using index nopk_i",
+        "the lock was held from the setup",
+    ),
+    (
+        "alter table nopk add primary key (id)",
+        "the lock was held from the setup",
+    ),
+    (
+        "do $$ begin execute 'alter table users alter column age type bigint'; end $$",
+        "what is inside is not known",
+    ),
+    (
+        "drop function trgf() cascade",
+        "what CASCADE drops is not known",
+    ),
+    ("drop type mood cascade", "what CASCADE drops is not known"),
+];
 
 /// Not only the strongest lock: each of them, on its table.
 #[test]
