@@ -20,14 +20,14 @@ mod swap;
 mod verify;
 
 pub use aside::{
-    purge, rename_table, rename_table_back, restore_column, restore_table, set_aside_column,
-    set_aside_table,
+    carry_grants, purge, rename_table, rename_table_back, restore_column, restore_table,
+    set_aside_column, set_aside_table,
 };
 pub use context::{Caller, Mode};
 pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
-pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use drivers::{grant_to, help_with, launch_driver, schedule, stop_drivers, unschedule};
 pub use objects::{move_relation, move_relation_back, replace_view, set_aside_type, stays};
 pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
 pub use register::{
@@ -35,5 +35,8 @@ pub use register::{
 };
 pub use rehearse::rehearse;
 pub use settings::register as register_settings;
-pub use swap::{move_identity, swap_foreign_keys, take_back_column};
+pub use swap::{
+    Key, carry_partition_settings, foreign_key_misses, move_identity, swap_foreign_keys,
+    swap_partitioned_index, swap_partitioned_key, take_back_column, validate_foreign_keys,
+};
 pub use verify::verify;

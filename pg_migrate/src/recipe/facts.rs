@@ -40,6 +40,8 @@ pub struct Table {
     pub temporary: bool,
     /// Other tables inherit from it that are no partitions: its triggers do not fire for their rows.
     pub inherited: bool,
+    /// Policies say which rows a role sees.
+    pub row_security: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
     /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
@@ -249,6 +251,8 @@ pub struct ForeignKey {
     pub deferred: bool,
     pub validated: bool,
     pub comment: Option<String>,
+    /// One of its tables is partitioned.
+    pub partitioned: bool,
     /// Why it cannot be carried.
     pub obstacle: Option<String>,
 }
@@ -424,6 +428,13 @@ pub trait Facts: ObjectFacts {
     fn time_zone(&self) -> Result<String>;
     /// Under what name the column that `revision` took away is kept, if it is.
     fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>>;
+    /// The migration in flight, other than this one, that changes the column, and its state.
+    fn changed_by(
+        &self,
+        table: &str,
+        column: &str,
+        revision: &str,
+    ) -> Result<Option<(String, String)>>;
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
