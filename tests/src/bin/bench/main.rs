@@ -8,6 +8,7 @@ mod cpu;
 mod fill;
 mod growth;
 mod latency;
+mod lint;
 mod method;
 mod report;
 mod table;
@@ -62,6 +63,9 @@ fn main() {
         growth::revisions(&cluster, &mut report);
         growth::tables(&cluster, &mut report);
         growth::partitions(&cluster, &mut report);
+    }
+    if wanted.has("lint") {
+        lint::run(&cluster, &mut report);
     }
     if wanted.has("upgrade") {
         upgrade::run(&cluster, &mut report, wanted.rows);
