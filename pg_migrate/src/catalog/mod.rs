@@ -9,6 +9,7 @@ mod facts;
 mod locks;
 mod mirror;
 mod object;
+pub mod observed;
 mod relation;
 mod remake;
 mod types;

@@ -213,7 +213,10 @@ impl Planner<'_> {
                     }
                 }
             }
-            "CREATE INDEX" if action.only || effect.idle => effect.nothing(),
+            // ONLY the partitioned table, which has no rows of its own.
+            "CREATE INDEX" if effect.idle || (action.only && on.iter().all(is_partitioned)) => {
+                effect.nothing();
+            }
             "CREATE INDEX" if on.iter().any(|known| known.table.kind == "m") => {
                 effect.instead = concurrently(&statement.text, &["index"]).map(|text| (text, true));
             }
@@ -374,6 +377,10 @@ impl Planner<'_> {
         };
         Ok(())
     }
+}
+
+fn is_partitioned(known: &Known) -> bool {
+    known.table.kind == "p"
 }
 
 /// REFRESH is made CONCURRENTLY where a unique index of the view allows it.
