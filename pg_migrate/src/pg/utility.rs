@@ -196,7 +196,8 @@ unsafe fn heard(statement: *const pg_sys::PlannedStmt, query: *const c_char) -> 
 }
 
 /// Not: restoring a cluster, installing an extension, replaying what another server did, helping
-/// another backend, ending a failed transaction; nor what this extension does itself.
+/// another backend, ending a failed transaction, what cannot write; nor what this extension does
+/// itself.
 fn concerns_us() -> bool {
     // SAFETY: reads backend-local state.
     unsafe {
@@ -207,6 +208,8 @@ fn concerns_us() -> bool {
             && pg_sys::ParallelWorkerNumber < 0
             && pg_sys::IsTransactionState()
             && !pg_sys::IsAbortedTransactionBlockState()
+            && !pg_sys::XactReadOnly
+            && !pg_sys::RecoveryInProgress()
     }
 }
 

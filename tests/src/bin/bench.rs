@@ -55,6 +55,7 @@ fn main() {
     }
     triggers(&cluster.database());
     builds(&cluster.database(), rows);
+    guard(&cluster.database());
 }
 
 fn prepare(db: &Db, rows: i64) -> Client {
@@ -241,4 +242,52 @@ fn builds(db: &Db, rows: i64) {
         upgrade.as_secs_f64(),
         begun.elapsed().as_secs_f64()
     );
+}
+
+/// What the guard costs where it has nothing to say: the median of rounds in which the three kinds
+/// of session take turns.
+fn guard(db: &Db) {
+    const ROUNDS: usize = 15;
+    const STATEMENTS: u32 = 2000;
+    db.run("CREATE TABLE guarded (id int PRIMARY KEY, a int); INSERT INTO guarded SELECT g, g FROM generate_series(1, 1000) g");
+    let sessions = [
+        "",
+        "LOAD 'pg_migrate'",
+        "LOAD 'pg_migrate'; SET migrate.guard = 'error'",
+    ];
+    let mut clients: Vec<Client> = sessions
+        .iter()
+        .map(|settings| {
+            let mut client = db.connect();
+            client.batch_execute(settings).unwrap();
+            client
+        })
+        .collect();
+    println!("\nguard: microseconds a statement (library not loaded, off, error)\n");
+    for (name, statement) in [
+        ("SELECT by key", "SELECT a FROM guarded WHERE id = 7"),
+        ("UPDATE by key", "UPDATE guarded SET a = 7 WHERE id = 7"),
+        ("SET (a utility, no DDL)", "SET work_mem = '4MB'"),
+    ] {
+        let mut times = vec![Vec::new(); clients.len()];
+        for _ in 0..ROUNDS {
+            for (client, times) in clients.iter_mut().zip(&mut times) {
+                let begun = Instant::now();
+                for _ in 0..STATEMENTS {
+                    client.batch_execute(statement).unwrap();
+                }
+                times.push(begun.elapsed().as_secs_f64() * 1e6 / f64::from(STATEMENTS));
+            }
+        }
+        let median = |times: &mut Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        };
+        let [absent, off, error] = [0, 1, 2].map(|at| median(&mut times[at]));
+        println!(
+            "{name:<28} {absent:>8.1} {off:>8.1} {error:>8.1}   {:>5.2}x {:>5.2}x",
+            off / absent,
+            error / absent
+        );
+    }
 }

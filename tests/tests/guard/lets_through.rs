@@ -1,6 +1,7 @@
 //! What it must never stand in the way of.
 
 use crate::{UNSAFE, guarded};
+use pg_migrate_tests::Cluster;
 
 #[test]
 fn what_is_safe() {
@@ -69,6 +70,33 @@ fn extensions_and_this_one() {
 fn what_another_server_did() {
     let db = guarded("error");
     db.run("SET session_replication_role = replica; ALTER TABLE t ALTER COLUMN a TYPE bigint");
+}
+
+#[test]
+fn what_cannot_be_anyway() {
+    let db = guarded("error");
+    let failure = db.error(&format!("BEGIN READ ONLY; {UNSAFE}"));
+    assert_eq!(failure.sqlstate, "25006", "{failure}");
+}
+
+/// With the library in every session of the server, the postmaster's own included.
+#[test]
+fn the_library_preloaded_for_all() {
+    let own = Cluster::with(&[
+        ("shared_preload_libraries", "pg_migrate"),
+        ("migrate.guard", "error"),
+    ]);
+    let db = own.empty_database();
+    // The guard needs nothing of the extension but its library.
+    db.run(
+        "CREATE TABLE t (id int, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 100) g",
+    );
+    assert_eq!(db.error(UNSAFE).sqlstate, "MG001");
+    db.run("CREATE EXTENSION pg_migrate");
+    assert_eq!(db.error(UNSAFE).sqlstate, "MG001");
+    db.run("SELECT migrate.apply($d$-- migrate:revision 1\n-- migrate:up\nCREATE INDEX t_a ON t (a);\n$d$)");
+    db.run("CALL migrate.upgrade()");
+    db.run("VACUUM; ANALYZE; DROP TABLE t");
 }
 
 #[test]

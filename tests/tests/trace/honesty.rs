@@ -233,3 +233,27 @@ fn what_is_foretold_is_what_happens() {
         "{statements}, {compared}"
     );
 }
+
+/// Statements on the same schema, with a setup, that were foretold wrongly once.
+const FOUND: &[(&str, &str)] = &[
+    ("", "create index on only orders(qty)"),
+    ("", "create index on only p(k)"),
+    ("", "alter table p set unlogged"),
+    ("", "alter table p set tablespace pg_default"),
+];
+
+#[test]
+fn what_was_found_stays_found() {
+    let db = cluster().database();
+    db.psql(FIXTURE);
+    let mut client = db.connect();
+    for (setup, sql) in FOUND {
+        let mut transaction = client.transaction().expect("a transaction");
+        transaction.batch_execute(setup).expect("the setup");
+        let rows = traced(&mut transaction, sql).expect("a trace");
+        assert_eq!(rows[0].state, "done", "{sql}: {:?}", rows[0]);
+        let told = foretold(&mut transaction, sql).expect("a plan");
+        assert_eq!(told, seen(&rows[0]), "{sql}: {:?}", rows[0]);
+        transaction.rollback().expect("rolled back");
+    }
+}

@@ -143,13 +143,14 @@ fn what_cannot_run_in_a_transaction_is_said() {
     let db = tables();
     let rows = trace(
         &mut db.connect(),
-        "CREATE INDEX CONCURRENTLY t_b ON t (b); VACUUM FULL t; COMMIT; CHECKPOINT; PREPARE p AS SELECT 1; SELECT 1;",
+        "CREATE INDEX CONCURRENTLY t_b ON t (b); VACUUM FULL t; COMMIT; CHECKPOINT; PREPARE p AS SELECT 1;
+         COPY t TO\n'/tmp/never_written'; COPY t TO STDOUT; SELECT 1;",
     );
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
     assert_eq!(
         states,
         [
-            "not run", "not run", "not run", "not run", "not run", "done"
+            "not run", "not run", "not run", "not run", "not run", "not run", "not run", "done"
         ]
     );
     assert!(rows[0].detail.contains("transaction block"), "{rows:#?}");

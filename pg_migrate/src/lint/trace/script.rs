@@ -74,11 +74,9 @@ fn refused(statement: &Statement) -> Option<&'static str> {
     }
 }
 
-/// COPY to a file or a program, or from a program.
+/// COPY to anywhere, or from a program.
 fn writes_outside(statement: &Statement) -> bool {
-    let text = statement.text.to_lowercase();
-    let to = text.rsplit_once(" to ").map_or("", |(_, to)| to.trim());
-    text.contains("program") || !(to.is_empty() || to.starts_with("stdout"))
+    statement.action.what != "FROM" || statement.text.to_lowercase().contains("program")
 }
 
 /// Runs every statement of the script, and rolls everything back.
