@@ -190,7 +190,8 @@ impl Batch<'_> {
             0 => feedback::STRIPES,
             given => f64::from(given),
         };
-        let useless = wanted <= 1.0 || !self.company.alone || self.job.unstriped;
+        let useless =
+            wanted <= 1.0 || !self.company.alone || self.job.unstriped || self.job.locks_first;
         if useless {
             return Ok(None);
         }

@@ -258,9 +258,14 @@ pub fn size(name: &str) -> Result<Option<Size>> {
         return Ok(None);
     };
     spi::first(
-        "SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 AS rows, \
+        // Rows that nobody has counted are guessed as the planner does: by the width of the columns.
+        "SELECT coalesce(sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples \
+                                  ELSE round(pg_catalog.pg_relation_size(c.oid) / (28.0 + w.width)) END), 0)::float8 AS rows, \
                 coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0)::float8 AS bytes \
          FROM pg_catalog.pg_class c \
+         CROSS JOIN LATERAL ( \
+             SELECT coalesce(sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 32 END), 0) AS width \
+             FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) w \
          WHERE c.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree($1::oid) t WHERE t.isleaf) \
             OR (c.oid = $1::oid AND c.relkind <> 'p')",
         &[Arg::Oid(oid)],

@@ -15,6 +15,7 @@ pub mod page;
 pub mod parser;
 pub mod past;
 pub mod portal;
+pub mod prepared;
 pub mod procedure;
 pub mod relation_column;
 pub mod relation_lock;

@@ -29,3 +29,18 @@ pub fn writable(relation: u32, count: i16) -> Vec<i16> {
         })
         .collect()
 }
+
+/// The type of a column.
+pub fn data_type(relation: u32, column: i16) -> u32 {
+    // SAFETY: a cache lookup.
+    unsafe { pg_sys::get_atttype(relation.into(), column) }.to_u32()
+}
+
+/// The operator by which a type's values are equal, where it has one.
+pub fn equality(data_type: u32) -> Option<u32> {
+    // SAFETY: a lookup in the type cache, which lives as long as the backend.
+    let operator = unsafe {
+        (*pg_sys::lookup_type_cache(data_type.into(), pg_sys::TYPECACHE_EQ_OPR as i32)).eq_opr
+    };
+    (operator != pg_sys::InvalidOid).then(|| operator.to_u32())
+}

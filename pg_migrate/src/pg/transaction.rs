@@ -60,3 +60,9 @@ impl Drop for Snapshot {
         }
     }
 }
+
+/// The number of the running subtransaction within its transaction.
+pub fn subtransaction() -> u32 {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}

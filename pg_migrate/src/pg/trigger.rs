@@ -10,6 +10,10 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::NonNull;
 
+mod event;
+
+pub use event::{Event, What};
+
 /// Columns that one firing can write.
 pub const MOST_COLUMNS: usize = 16;
 
@@ -42,11 +46,7 @@ impl Firing {
     pub unsafe fn of(fcinfo: pg_sys::FunctionCallInfo) -> Option<Firing> {
         // SAFETY: CALLED_AS_TRIGGER in trigger.h, then reads of the node it found.
         unsafe {
-            let context = (*fcinfo).context;
-            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return None;
-            }
-            let data = context.cast::<pg_sys::TriggerData>();
+            let data = data_of(fcinfo)?;
             let event = (*data).tg_event;
             let operation = event & pg_sys::TRIGGER_EVENT_OPMASK;
             (event & pg_sys::TRIGGER_EVENT_ROW != 0
@@ -205,6 +205,19 @@ impl Firing {
     }
 }
 
+/// The trigger data of the call, if it is one of a trigger.
+///
+/// # Safety
+/// `fcinfo` is the frame of the call that PostgreSQL is making.
+unsafe fn data_of(fcinfo: pg_sys::FunctionCallInfo) -> Option<*mut pg_sys::TriggerData> {
+    // SAFETY: CALLED_AS_TRIGGER in trigger.h.
+    unsafe {
+        let context = (*fcinfo).context;
+        (!context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData)
+            .then(|| context.cast())
+    }
+}
+
 /// How deep in triggers the backend is (`pg_trigger_depth()`).
 pub fn depth() -> i32 {
     // SAFETY: takes no arguments and reads a backend-local counter.
@@ -323,7 +336,7 @@ pub unsafe fn enter(
     // SAFETY: pushed for the length of the call; an error resets the stack. Nothing here needs
     // dropping: `body`'s errors leave by longjmp.
     unsafe {
-        if Firing::of(fcinfo).is_none() {
+        if data_of(fcinfo).is_none() {
             return body(fcinfo);
         }
         let mut callback = pg_sys::ErrorContextCallback {

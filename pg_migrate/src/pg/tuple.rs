@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 /// PostgreSQL's own functions, unwrapped: pgrx's wrappers turn every error into a Rust panic.
 pub(super) mod raw {
     use pgrx::pg_sys::{
-        Datum, FmgrInfo, HeapTuple, MemoryContext, Oid, Size, TupleDesc, TupleTableSlot,
+        Datum, FmgrInfo, HeapTuple, MemoryContext, Oid, SPIPlanPtr, Size, TupleDesc, TupleTableSlot,
     };
     use std::ffi::{c_char, c_int};
 
@@ -28,6 +28,15 @@ pub(super) mod raw {
         ) -> HeapTuple;
         pub fn FunctionCall2Coll(f: *mut FmgrInfo, collation: Oid, a: Datum, b: Datum) -> Datum;
         pub fn GetUserId() -> Oid;
+        pub fn SPI_connect() -> c_int;
+        pub fn SPI_finish() -> c_int;
+        pub fn SPI_execute_plan(
+            plan: SPIPlanPtr,
+            values: *mut Datum,
+            nulls: *const c_char,
+            read_only: bool,
+            most: std::ffi::c_long,
+        ) -> c_int;
         pub fn MemoryContextReset(context: MemoryContext);
         pub fn errcontext_msg(format: *const c_char, ...) -> c_int;
         pub fn set_errcontext_domain(domain: *const c_char) -> c_int;
@@ -43,6 +52,11 @@ pub struct Value {
 }
 
 impl Value {
+    pub const NULL: Value = Value {
+        datum: pg_sys::Datum::null(),
+        null: true,
+    };
+
     pub fn is_null(self) -> bool {
         self.null
     }

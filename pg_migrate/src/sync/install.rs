@@ -61,7 +61,12 @@ impl Table {
         Ok(table)
     }
 
-    fn column(&self, relation: u32, name: &str) -> Result<i16> {
+    /// Schema-qualified and quoted.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn column(&self, relation: u32, name: &str) -> Result<i16> {
         let number = relation_column::number(relation, name).ok_or_else(|| {
             Fault::new(
                 state::UNDEFINED_COLUMN,

@@ -25,6 +25,7 @@ mod names;
 mod program;
 mod rules;
 mod settings;
+mod split;
 mod touch;
 mod version;
 
@@ -32,3 +33,4 @@ pub use filling::filling;
 pub use install::{drop_trigger, finished, install, install_several};
 pub use late::late;
 pub use settings::register_settings;
+pub use split::{drop_split, install_split, unseen};
