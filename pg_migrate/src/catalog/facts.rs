@@ -1,6 +1,6 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, bounds, earlier, mirror, relation, remake, types};
+use super::{attached, bounds, conversion, earlier, mirror, relation, remake, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -11,7 +11,7 @@ use crate::pg::{analyze, subtransaction};
 use crate::recipe::estimate::Size;
 use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
-    Table,
+    Retyped, Table,
 };
 use crate::recipe::touch_trigger;
 use crate::recipe::written::Earlier;
@@ -23,6 +23,14 @@ const PARTITIONS: &str = include_str!("partitions.sql");
 
 /// The database as it is now.
 pub struct Live;
+
+/// What cannot be told here has the careful answer.
+fn careful<T>(tell: impl FnOnce() -> Result<T>, otherwise: T) -> Result<T> {
+    match subtransaction::attempt(tell) {
+        Err(fault) if fault.is_interruption() => Err(fault),
+        told => Ok(told.unwrap_or(otherwise)),
+    }
+}
 
 #[derive(Deserialize)]
 struct Text {
@@ -371,13 +379,36 @@ impl Facts for Live {
         }
     }
 
-    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)> {
-        match mirror::writes_anew(table, change) {
-            Err(fault) if fault.is_interruption() => Err(fault),
-            // Not to be tried here: the careful answer.
-            Err(_) => Ok((true, true)),
-            found => found,
-        }
+    fn scans_whole(&self, sql: &str) -> Result<bool> {
+        let plan = spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))?;
+        Ok(plan.is_some_and(|plan| plan.to_string().contains("\"Node Type\":\"Seq Scan\"")))
+    }
+
+    fn retyped(
+        &self,
+        table: &Table,
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Retyped> {
+        careful(
+            || conversion::retyped(table, column, data_type, using),
+            Retyped {
+                rewrites: true,
+                ..Retyped::default()
+            },
+        )
+    }
+
+    fn fills_rows(&self, data_type: &str, default: Option<&str>) -> Result<bool> {
+        careful(
+            || crate::pg::conversion::fills_rows(data_type, default),
+            true,
+        )
+    }
+
+    fn proves(&self, table: &Table, condition: &str) -> Result<bool> {
+        careful(|| conversion::proves(table, condition), false)
     }
 
     fn default_partition(&self, table: &str) -> Result<Option<String>> {

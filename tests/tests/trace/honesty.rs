@@ -1,7 +1,7 @@
 //! For each statement whose locks, rewrites and scans were measured: a trace sees the same, and what
 //! is foretold of it is what the trace sees.
 
-use crate::{FACTS, FIXTURE, Traced, strength, traced};
+use crate::{FACTS, FIXTURE, Facts, Traced, foretold, strength, traced};
 use pg_migrate_tests::cluster;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -70,14 +70,6 @@ const FORETOLD_OTHERWISE: &[(&str, &str)] = &[
 const INDEXES: &str = "the locks on the indexes themselves are not told";
 const QUERY: &str = "queries are run, not judged";
 
-/// What is compared.
-#[derive(Debug, PartialEq, Eq)]
-struct Facts {
-    lock: usize,
-    rewrites: bool,
-    scans: bool,
-}
-
 fn any(list: &Value) -> bool {
     list.as_array().is_some_and(|list| !list.is_empty())
 }
@@ -104,30 +96,6 @@ fn seen(row: &Traced) -> Facts {
         rewrites: !row.rewrites.is_empty(),
         scans: !row.scans.is_empty(),
     }
-}
-
-/// What is said of the statement before it runs.
-fn foretold(
-    client: &mut impl postgres::GenericClient,
-    sql: &str,
-) -> Result<Facts, postgres::Error> {
-    let document = format!("-- migrate:revision 1\n-- migrate:up\n-- migrate:as-written\n{sql}");
-    let row = client.query_opt(
-        "SELECT lock, rewrites, scans FROM migrate.plan($1) LIMIT 1",
-        &[&document],
-    )?;
-    Ok(row.map_or(
-        Facts {
-            lock: 0,
-            rewrites: false,
-            scans: false,
-        },
-        |row| Facts {
-            lock: strength(row.get::<_, Option<&str>>(0)),
-            rewrites: row.get(1),
-            scans: row.get(2),
-        },
-    ))
 }
 
 /// Compares both ways over all statements and reports every difference that has no reason.

@@ -112,3 +112,39 @@ fn tables() -> Db {
     db.run(TABLES);
     db
 }
+
+/// What is said of a statement before it runs.
+#[derive(Debug, PartialEq, Eq)]
+struct Facts {
+    /// The strongest lock on a relation that was there before: see `strength`.
+    lock: usize,
+    rewrites: bool,
+    scans: bool,
+}
+
+fn foretold(
+    client: &mut impl postgres::GenericClient,
+    sql: &str,
+) -> Result<Facts, postgres::Error> {
+    let rows = client.query(
+        "SELECT lock, locks, rewrites, scans FROM migrate.lint($1)",
+        &[&sql],
+    )?;
+    let mut told = Facts {
+        lock: 0,
+        rewrites: false,
+        scans: false,
+    };
+    for row in &rows {
+        let locks: Value = row.get("locks");
+        let all = locks.as_object().into_iter().flat_map(|all| all.values());
+        told.lock = all
+            .map(|lock| strength(lock.as_str()))
+            .chain([strength(row.get::<_, Option<&str>>("lock")), told.lock])
+            .max()
+            .unwrap_or(0);
+        told.rewrites |= row.get::<_, bool>("rewrites");
+        told.scans |= row.get::<_, bool>("scans");
+    }
+    Ok(told)
+}

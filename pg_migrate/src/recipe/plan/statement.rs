@@ -5,7 +5,7 @@ use crate::document::model::{Operation, Sql, Statement};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::Table;
 use crate::recipe::quote::name_with_suffix;
-use crate::recipe::written::{Known, Work};
+use crate::recipe::written::{Known, Scene, Work};
 use serde_json::Value;
 
 const ACCEPT: &str = "Or put -- migrate:as-written before the statement, to accept it.";
