@@ -207,12 +207,7 @@ impl<'a> Judge<'a> {
         if self.settings.is_off(rule.name) || self.remarks.silence(index, rule.name) {
             return;
         }
-        // It is no longer safe.
-        let safe =
-            |found: &Finding| found.deed.statement == deed.statement && found.rule == rules::SAFE;
-        if self.found.iter().rev().take(64).any(safe) {
-            self.found.retain(|found| !safe(found));
-        }
+        self.late.insert(deed.statement);
         self.found.push(Finding {
             severity: self.settings.severity(rule.name, rule.severity),
             deed,
