@@ -202,7 +202,7 @@ impl dyn Scene + '_ {
                 }
             }
             // ONLY the partitioned table, which has no rows of its own.
-            "CREATE INDEX" if effect.idle || (action.only && on.iter().all(is_partitioned)) => {
+            "CREATE INDEX" if effect.idle || (action.only && on.iter().any(is_partitioned)) => {
                 effect.nothing();
             }
             "CREATE INDEX" if on.iter().any(|known| known.table.kind == "m") => {
