@@ -25,14 +25,26 @@ impl Path {
         Ok(Path(row.map(|row| row.schemas).unwrap_or_default()))
     }
 
-    /// A schema that the script makes and has put in the path.
-    pub fn with(mut self, more: &[String]) -> Path {
-        for schema in more {
-            if !self.0.contains(schema) {
-                self.0.push(schema.clone());
+    /// The schemas of a SET that exist, or that the script has made, in the order of the SET.
+    pub fn in_order(self, wanted: &[String], made: &[String]) -> Path {
+        let mut found: Vec<String> = Vec::new();
+        let mut put = |schema: &String| {
+            if !found.contains(schema) {
+                found.push(schema.clone());
+            }
+        };
+        for schema in wanted {
+            if schema == "$user" {
+                // The one that exists and is not named.
+                self.0
+                    .iter()
+                    .filter(|there| !wanted.contains(there))
+                    .for_each(&mut put);
+            } else if self.0.contains(schema) || made.contains(schema) {
+                put(schema);
             }
         }
-        self
+        Path(found)
     }
 
     pub fn schemas(&self) -> &[String] {

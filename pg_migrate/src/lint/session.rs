@@ -30,13 +30,12 @@ pub struct Held {
 pub struct Session {
     /// The statement that began the transaction; 0: one is around the script.
     pub block: Option<i32>,
+    /// Strong locks since earlier statements, by their relations.
     pub held: BTreeMap<String, Held>,
     /// Constraints added NOT VALID in this transaction: table and name.
     pub unvalidated: BTreeSet<(String, String)>,
     /// Values added to enums in this transaction.
     pub enum_values: BTreeSet<String>,
-    /// The last statement of this transaction that wrote rows of a table others can see.
-    pub wrote: Option<i32>,
     pub lock_timeout: Limit,
     pub statement_timeout: Limit,
     pub idle_timeout: Limit,
@@ -84,19 +83,14 @@ impl Session {
         self.said.insert(what)
     }
 
-    /// Strong locks held since earlier statements.
-    pub fn strong(&self) -> impl Iterator<Item = (&String, &Held)> {
-        self.held.iter().filter(|(_, held)| is_strong(held.lock))
-    }
-
     /// What the statement leaves behind.
     pub fn after(&mut self, number: i32, statement: &Statement, locks: &[(String, Lock)]) {
-        if let Node::Transaction(word) = &statement.node {
-            self.transaction(number, word);
+        if let Some(word) = block_word(statement) {
+            self.transaction(number, word, &statement.text);
             return;
         }
         if self.block.is_some() {
-            for (key, lock) in locks {
+            for (key, lock) in locks.iter().filter(|(_, lock)| is_strong(*lock)) {
                 let held = self.held.entry(key.clone()).or_insert(Held {
                     lock: *lock,
                     since: number,
@@ -109,13 +103,26 @@ impl Session {
         }
     }
 
-    fn transaction(&mut self, number: i32, word: &str) {
+    fn transaction(&mut self, number: i32, word: Block, text: &str) {
         match word {
-            "BEGIN" | "START TRANSACTION" => {
+            Block::Begins => {
                 self.block.get_or_insert(number);
             }
-            "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "PREPARE TRANSACTION" => self.ended(),
-            _ => {}
+            Block::Commits | Block::RollsBack => {
+                self.ended();
+                let mut words = text.split_whitespace().rev();
+                let chain = words
+                    .next()
+                    .is_some_and(|word| word.eq_ignore_ascii_case("chain"));
+                if chain
+                    && !words
+                        .next()
+                        .is_some_and(|word| word.eq_ignore_ascii_case("no"))
+                {
+                    self.block = Some(number);
+                }
+            }
+            Block::GoesOn => {}
         }
     }
 
@@ -124,7 +131,6 @@ impl Session {
         self.held.clear();
         self.unvalidated.clear();
         self.enum_values.clear();
-        self.wrote = None;
         for limit in [
             &mut self.lock_timeout,
             &mut self.statement_timeout,
@@ -162,6 +168,33 @@ impl Session {
             _ => {}
         }
     }
+}
+
+/// What a statement does to the transaction it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    Begins,
+    Commits,
+    RollsBack,
+    /// Savepoints; transactions prepared before.
+    GoesOn,
+}
+
+/// `None`: it is no command of transactions.
+pub fn block_word(statement: &Statement) -> Option<Block> {
+    if !matches!(statement.node, Node::Transaction(_)) {
+        return None;
+    }
+    let to = || {
+        let mut words = statement.text.split_whitespace();
+        words.any(|word| word.eq_ignore_ascii_case("to"))
+    };
+    Some(match statement.action.tag.as_str() {
+        "BEGIN" | "START TRANSACTION" => Block::Begins,
+        "COMMIT" | "PREPARE TRANSACTION" => Block::Commits,
+        "ROLLBACK" if !to() => Block::RollsBack,
+        _ => Block::GoesOn,
+    })
 }
 
 /// A setting of time as PostgreSQL reads it: a number of milliseconds, or with a unit.
@@ -216,11 +249,11 @@ mod tests {
         let mut session = Session::default();
         session.set(1, &setting("'1s'", true));
         assert_eq!(session.lock_timeout.now, 0);
-        session.transaction(2, "BEGIN");
+        session.transaction(2, Block::Begins, "BEGIN");
         session.set(3, &setting("'1s'", true));
         session.set(4, &setting("'3s'", true));
         assert_eq!(session.lock_timeout.now, 3000);
-        session.transaction(5, "COMMIT");
+        session.transaction(5, Block::Commits, "COMMIT");
         assert_eq!((session.lock_timeout.now, session.block), (0, None));
     }
 }

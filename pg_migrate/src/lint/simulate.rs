@@ -4,7 +4,7 @@ use super::finding::is_strong;
 use super::look::Before;
 use super::picture::{add_column, add_constraint, change_table, rename_column};
 use super::search_path::{self, Path};
-use super::session::Session;
+use super::session::{Block, Session, block_word};
 use super::world::{MOST, World};
 use crate::fault::Result;
 use crate::pg::parser::tree::{Action, Change, CommandKind, Node, Statement};
@@ -38,13 +38,13 @@ impl Hand<'_> {
         if let Some(setting) = &action.setting {
             self.setting(setting, action.tag == "SELECT")?;
         }
-        if let Node::Transaction(word) = &statement.node {
+        if let Some(word) = block_word(statement) {
             self.before.altered.clear();
-            match word.as_str() {
-                "BEGIN" | "START TRANSACTION" => self.world.begin(),
-                "ROLLBACK" | "ABORT" => self.world.roll_back(),
-                "COMMIT" | "END" | "PREPARE TRANSACTION" => self.world.commit(),
-                _ => {}
+            match word {
+                Block::Begins => self.world.begin(),
+                Block::RollsBack => self.world.roll_back(),
+                Block::Commits => self.world.commit(),
+                Block::GoesOn => {}
             }
         }
         if !effect.idle {
@@ -53,7 +53,7 @@ impl Hand<'_> {
             for key in on {
                 self.changes(statement, key);
             }
-            self.drops(action, on);
+            self.drops(action, on)?;
         }
         let locks: Vec<(String, Lock)> = locks
             .iter()
@@ -69,11 +69,7 @@ impl Hand<'_> {
             "search_path" => {
                 if let Some(schemas) = search_path::schemas(setting, whole) {
                     search_path::set(self.scope, &schemas);
-                    let made: Vec<String> = schemas
-                        .into_iter()
-                        .filter(|schema| self.schemas.contains(schema))
-                        .collect();
-                    let path = Path::now()?.with(&made);
+                    let path = Path::now()?.in_order(&schemas, self.schemas);
                     self.world.path_changed(path);
                 }
             }
@@ -287,25 +283,27 @@ impl Hand<'_> {
         }
     }
 
-    fn drops(&mut self, action: &Action, on: &[String]) {
+    fn drops(&mut self, action: &Action, on: &[String]) -> Result<()> {
         if !action.tag.starts_with("DROP ")
             || matches!(
                 action.tag.as_str(),
                 "DROP TRIGGER" | "DROP POLICY" | "DROP RULE"
             )
         {
-            return;
+            return Ok(());
         }
         for key in on {
             let dropped = self.world.remove(key);
             if action.tag == "DROP INDEX"
                 && let (Some(dropped), Ok(Some(table))) = (dropped, self.world.table_of_index(key))
+                && self.world.there(&table)?.is_some()
             {
                 self.world.change(&table, |table| {
                     table.indexes.retain(|index| index.name != dropped.name);
                 });
             }
         }
+        Ok(())
     }
 }
 

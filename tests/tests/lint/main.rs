@@ -52,3 +52,18 @@ fn lint(db: &Db, columns: &str, script: &str) -> Vec<Vec<String>> {
 fn rules(db: &Db, script: &str) -> Vec<String> {
     lint(db, "rule", script).concat()
 }
+
+/// One text for each finding, in a session with settings of its own.
+#[track_caller]
+fn asked(db: &Db, set: &str, column: &str, script: &str) -> Vec<String> {
+    let mut client = db.connect();
+    client.batch_execute(set).expect("a setting");
+    let rows = client.query(
+        &format!("SELECT {column} FROM migrate.lint($1)"),
+        &[&script],
+    );
+    match rows {
+        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+        Err(error) => panic!("{}\nin: {script}", pg_migrate_tests::Failure::from(&error)),
+    }
+}

@@ -159,7 +159,8 @@ fn many(look: &mut Look) -> Result<()> {
 fn with_ddl(look: &mut Look) {
     let held: Option<(String, i32, &'static str)> = look
         .session
-        .strong()
+        .held
+        .iter()
         .map(|(table, held)| (table.clone(), held.since, held.lock.mode()))
         .next();
     if let Some((table, since, mode)) = held {

@@ -57,6 +57,11 @@ fn check(look: &mut Look) -> Result<()> {
             CommandKind::AttachPartition { bounds, .. } if part.work == Work::Scans => {
                 let other = change.other.clone().unwrap_or_default();
                 let partition = look.world.known(&other)?;
+                let scene: &dyn Scene = look.world;
+                let fits = match (look.on.first(), &partition) {
+                    (Some(parent), Some(partition)) => scene.fits(parent, partition, change)?,
+                    _ => false,
+                };
                 let default = look.world.facts().default_partition(key)?;
                 let reads_default = default
                     .as_ref()
@@ -76,8 +81,7 @@ fn check(look: &mut Look) -> Result<()> {
                 }
                 if let Some(partition) = partition
                     && partition.filled()
-                    && (reads_default.is_none()
-                        || !look.world.facts().proves(&partition.table, "false")?)
+                    && !fits
                 {
                     let child = partition.key.as_str();
                     look.say(

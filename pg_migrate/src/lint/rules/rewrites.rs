@@ -74,7 +74,8 @@ fn check(look: &mut Look) -> Result<()> {
             subcommand(look, change)?;
         }
     }
-    if look.effect.work < Work::Rewrites {
+    let all = look.action.what == "ALL IN TABLESPACE";
+    if look.effect.work < Work::Rewrites && !all {
         return Ok(());
     }
     let key = look.key();

@@ -4,7 +4,8 @@ use crate::fault::Result;
 use crate::lint::finding::{blocks, is_strong};
 use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, advice, error, warning};
-use crate::pg::parser::tree::{CommandKind, Node};
+use crate::lint::session::{Block, block_word};
+use crate::pg::parser::tree::CommandKind;
 use crate::recipe::written::Work;
 
 const REFUSES: Rule = error(
@@ -43,7 +44,7 @@ pub fn open_at_end() -> &'static Rule {
 }
 
 fn check(look: &mut Look) -> Result<()> {
-    if let Node::Transaction(word) = &look.statement.node {
+    if let Some(word) = block_word(look.statement) {
         nested(look, word);
         return Ok(());
     }
@@ -67,9 +68,9 @@ fn check(look: &mut Look) -> Result<()> {
     Ok(())
 }
 
-fn nested(look: &mut Look, word: &str) {
+fn nested(look: &mut Look, word: Block) {
     match (word, look.session.block) {
-        ("BEGIN" | "START TRANSACTION", Some(number)) => {
+        (Block::Begins, Some(number)) => {
             let began = match number {
                 0 => "one is around the script".to_owned(),
                 number => format!("statement {number} began one"),
@@ -81,13 +82,13 @@ fn nested(look: &mut Look, word: &str) {
                 ),
             );
         }
-        ("COMMIT" | "END" | "ROLLBACK" | "ABORT", None) => {
+        (Block::Commits | Block::RollsBack, None) => {
             look.say(
                 &NESTED,
                 "no transaction is open: PostgreSQL warns and goes on",
             );
         }
-        ("COMMIT" | "END" | "ROLLBACK" | "ABORT", Some(0)) => {
+        (Block::Commits | Block::RollsBack, Some(0)) => {
             look.say(
                 &NESTED,
                 "it ends the transaction that is around the script: the tool no longer has one",
@@ -98,31 +99,24 @@ fn nested(look: &mut Look, word: &str) {
 }
 
 fn held(look: &mut Look) {
-    let mine = look.strong();
-    let earlier: Vec<(String, &'static str, &'static str, i32)> = look
+    let first = look
         .session
-        .strong()
-        .map(|(table, held)| {
-            (
-                table.clone(),
-                held.lock.mode(),
-                blocks(held.lock),
-                held.since,
-            )
-        })
-        .collect();
-    let Some((table, mode, waits, since)) = earlier.first().cloned() else {
-        return;
-    };
-    let other = mine
+        .held
         .iter()
-        .find(|(found, _)| earlier.iter().all(|(table, ..)| table != found));
+        .next()
+        .map(|(table, held)| (table.clone(), held.clone()));
+    let Some((table, held)) = first else { return };
+    let (mode, waits, since) = (held.lock.mode(), blocks(held.lock), held.since);
+    let other = look
+        .strong()
+        .into_iter()
+        .find(|(found, _)| !look.session.held.contains_key(found));
     if let Some((other, _)) = other {
         look.say(
             &SEVERAL,
             format!("{table} is locked since statement {since} ({mode}) and stays locked while this waits for {other}"),
         )
-        .on(other)
+        .on(&other)
         .recipe("COMMIT;\n-- a transaction for each table, each with a lock_timeout".to_owned());
     }
     let rows = matches!(

@@ -65,7 +65,7 @@ CREATE TABLE a_table_with_a_name_that_is_longer_than_postgresql_keeps_of_a_name 
 -- bad
 CREATE TABLE fresh ("ééééééééééééééééééééééééééééééééé" int);
 -- good
-CREATE TABLE a_table_with_a_name_as_long_as_postgresql_keeps_of_a_name_indeed (a int);
+CREATE TABLE a_table_with_a_name_as_long_as_postgresql_keeps_of_a_name_in_it (a int);
 -- good
 SELECT 'a string may be longer than what PostgreSQL keeps of an identifier, which is 63 bytes';
 -- rule enum

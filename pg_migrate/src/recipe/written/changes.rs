@@ -190,7 +190,7 @@ impl dyn Scene + '_ {
     }
 
     /// Whether the partition's own CHECKs prove that its rows are within the bounds.
-    fn fits(&self, parent: &Known, partition: &Known, change: &Change) -> Result<bool> {
+    pub fn fits(&self, parent: &Known, partition: &Known, change: &Change) -> Result<bool> {
         let CommandKind::AttachPartition { bounds, .. } = &change.kind else {
             return Ok(false);
         };
