@@ -8,31 +8,13 @@ mod random;
 mod sees;
 
 use pg_migrate_tests::Db;
+use pg_migrate_tests::facts::rank;
 use postgres::{Client, Row};
 use serde_json::Value;
 
-/// The schema on which the lock facts were measured, and the facts.
-const FIXTURE: &str = include_str!("../../data/lock_facts_fixture.sql");
-const FACTS: &str = include_str!("../../data/lock_facts_pg15.jsonl");
-
-/// Lock modes, weakest first: in the lock table, and in LOCK TABLE.
-const LOCKS: [(&str, &str); 8] = [
-    ("AccessShareLock", "ACCESS SHARE"),
-    ("RowShareLock", "ROW SHARE"),
-    ("RowExclusiveLock", "ROW EXCLUSIVE"),
-    ("ShareUpdateExclusiveLock", "SHARE UPDATE EXCLUSIVE"),
-    ("ShareLock", "SHARE"),
-    ("ShareRowExclusiveLock", "SHARE ROW EXCLUSIVE"),
-    ("ExclusiveLock", "EXCLUSIVE"),
-    ("AccessExclusiveLock", "ACCESS EXCLUSIVE"),
-];
-
-/// From 1; 0: none.
+/// From 1, weakest first; 0: none.
 fn strength(mode: Option<&str>) -> usize {
-    LOCKS
-        .iter()
-        .position(|(table, word)| Some(*table) == mode || Some(*word) == mode)
-        .map_or(0, |at| at + 1)
+    mode.and_then(rank).map_or(0, |at| at + 1)
 }
 
 /// One row of a trace.
