@@ -98,7 +98,8 @@ fn tables() -> Db {
 /// What is said of a statement before it runs.
 #[derive(Debug, PartialEq, Eq)]
 struct Facts {
-    /// The strongest lock on a relation that was there before: see `strength`.
+    /// The strongest lock on a relation that was there before: see `strength`. ACCESS SHARE, which
+    /// keeps nobody out but ACCESS EXCLUSIVE, counts as none.
     lock: usize,
     rewrites: bool,
     scans: bool,
@@ -127,6 +128,9 @@ fn foretold(
             .unwrap_or(0);
         told.rewrites |= row.get::<_, bool>("rewrites");
         told.scans |= row.get::<_, bool>("scans");
+    }
+    if told.lock == 1 {
+        told.lock = 0;
     }
     Ok(told)
 }
