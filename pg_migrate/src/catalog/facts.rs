@@ -3,7 +3,7 @@
 use super::{attached, bounds, conversion, earlier, mirror, relation, remake, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::ledger;
+use crate::ledger::{self, State};
 use crate::pg::parser::before_collation;
 use crate::pg::parser::{self, Statement};
 use crate::pg::spi::{self, Arg};
@@ -13,8 +13,8 @@ use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
     Retyped, Table,
 };
-use crate::recipe::touch_trigger;
 use crate::recipe::written::Earlier;
+use crate::recipe::{How, Touch, touch_trigger};
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -270,6 +270,26 @@ impl Facts for Live {
         Ok(found
             .filter(|aside| aside.revision == revision)
             .map(|aside| aside.aside_name))
+    }
+
+    fn changed_by(
+        &self,
+        table: &str,
+        column: &str,
+        revision: &str,
+    ) -> Result<Option<(String, String)>> {
+        let others = ledger::revisions_in_flight()?.into_iter();
+        let mut others =
+            others.filter(|row| row.revision != revision && row.state != State::Pending);
+        Ok(others
+            .find(|row| {
+                let touches: Vec<Touch> =
+                    serde_json::from_value(row.touches.clone()).unwrap_or_default();
+                touches.iter().any(|touch| {
+                    touch.table == table && touch.column == column && touch.how == How::Change
+                })
+            })
+            .map(|row| (row.revision, row.state.as_str().to_owned())))
     }
 
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool> {

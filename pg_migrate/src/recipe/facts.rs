@@ -428,6 +428,13 @@ pub trait Facts: ObjectFacts {
     fn time_zone(&self) -> Result<String>;
     /// Under what name the column that `revision` took away is kept, if it is.
     fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>>;
+    /// The migration in flight, other than this one, that changes the column, and its state.
+    fn changed_by(
+        &self,
+        table: &str,
+        column: &str,
+        revision: &str,
+    ) -> Result<Option<(String, String)>>;
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
