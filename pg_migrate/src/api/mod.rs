@@ -4,6 +4,7 @@ mod aside;
 mod backfill;
 mod drivers;
 mod history;
+mod lint;
 mod migrations;
 mod objects;
 mod procedures;

@@ -1,9 +1,11 @@
 //! Procedures: they commit as they go.
 
+use super::lint;
 use crate::engine::{self, Scope};
 use crate::fault::{Fault, Result};
+use crate::ledger;
 use crate::pg::procedure::NonAtomic;
-use crate::pg::{error, utility};
+use crate::pg::{error, subtransaction, utility};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::time::Duration;
@@ -34,6 +36,27 @@ fn required(value: Option<String>, name: &str, example: &str) -> Result<String> 
     })
 }
 
+/// What of the migrations that are to come runs as it is written and hurts. What is wrong with a
+/// target or a document is told when it is driven.
+fn tell_hazards(target: &str) -> Result<()> {
+    let told = subtransaction::attempt(|| {
+        let graph = engine::graph()?;
+        for id in graph.upgrade_path(target)? {
+            let pending = graph
+                .node(&id)
+                .is_some_and(|node| node.state == ledger::State::Pending);
+            if pending {
+                lint::notices(&engine::named_or_read(&id)?)?;
+            }
+        }
+        Ok(())
+    });
+    match told {
+        Err(fault) if fault.is_interruption() => Err(fault),
+        _ => Ok(()),
+    }
+}
+
 /// Brings the database up to `target` in the foreground: applies what is pending, resumes what was
 /// interrupted, drives what is queued.
 #[pg_extern(
@@ -44,6 +67,7 @@ fn required(value: Option<String>, name: &str, example: &str) -> Result<String> 
 fn upgrade(target: Option<String>, max_seconds: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
     procedure(fcinfo, |transactions| {
         let target = required(target, "target", "CALL migrate.upgrade('heads');")?;
+        tell_hazards(&target)?;
         engine::upgrade(transactions, &target, limit(max_seconds)?)
     });
 }

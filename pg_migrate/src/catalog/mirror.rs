@@ -138,48 +138,6 @@ fn reads_as(
     })
 }
 
-/// Whether a subcommand of ALTER TABLE writes the table, or one of its indexes, anew: it is tried on
-/// an empty mirror that has the table's indexes and constraints.
-pub fn writes_anew(table: &str, change: &str) -> Result<(bool, bool)> {
-    #[derive(Deserialize)]
-    struct Node {
-        name: String,
-        node: i64,
-    }
-    let files = || {
-        spi::select::<Node>(
-            "SELECT c.relname::text AS name, pg_catalog.pg_relation_filenode(c.oid)::int8 AS node \
-             FROM pg_catalog.pg_class c \
-             WHERE c.oid = 'pg_temp.pg_migrate_mirror'::regclass OR c.oid IN ( \
-                 SELECT i.indexrelid FROM pg_catalog.pg_index i \
-                 WHERE i.indrelid = 'pg_temp.pg_migrate_mirror'::regclass)",
-            &[],
-        )
-    };
-    subtransaction::rehearse(|| {
-        spi::run("SET LOCAL client_min_messages = warning", &[])?;
-        spi::run(
-            &format!(
-                "CREATE TEMP TABLE pg_migrate_mirror (LIKE {table} INCLUDING INDEXES \
-                 INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING DEFAULTS)"
-            ),
-            &[],
-        )?;
-        let before = files()?;
-        spi::run(&format!("ALTER TABLE {MIRROR} {change}"), &[])?;
-        let after = files()?;
-        let moved = |of_table: bool| {
-            before.iter().any(|was| {
-                (was.name == "pg_migrate_mirror") == of_table
-                    && after
-                        .iter()
-                        .any(|is| is.name == was.name && is.node != was.node)
-            })
-        };
-        Ok((moved(true), moved(false)))
-    })
-}
-
 pub fn index(table: &str, columns: &[Column], definition: &str, moves: &[Move]) -> Result<String> {
     let object = format!("CREATE INDEX pg_migrate_mirror_index ON {MIRROR} {definition}");
     let query =

@@ -4,6 +4,7 @@
 
 mod attached;
 mod bounds;
+mod conversion;
 mod earlier;
 mod facts;
 mod locks;
@@ -15,10 +16,10 @@ mod remake;
 mod types;
 
 pub use facts::Live;
-pub use locks::{Blocker, blockers};
+pub use locks::{Blocker, Old, blockers, followers, is_free, oldest_transaction, outline};
 pub use object::{view, views_above};
 pub use relation::{
     Attachment, IndexState, attachment, exists, extension_owner, has_extension, has_part,
-    index_state, is_mine, is_table, may_lock, on_standby, resolve, size, sleeping_triggers,
-    unvalidated,
+    index_state, is_mine, is_table, later_triggers, may_lock, on_standby, resolve, size,
+    sleeping_triggers, unvalidated,
 };

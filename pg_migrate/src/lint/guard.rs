@@ -1,12 +1,11 @@
 //! `migrate.guard`: unsafe DDL from any client is warned of or refused, with the safe way in the
 //! hint. It must never make a statement fail but by its own word: where it cannot tell, it is silent.
 
-use super::foreseen::foreseen;
+use super::finding::{Finding, Severity, blocks};
 use crate::catalog::{self, observed};
 use crate::fault::{Fault, Result};
 use crate::pg::utility::{self, Judge, Level, Verdict};
-use crate::pg::{parser, settings, subtransaction, transaction};
-use crate::recipe::step::Lock;
+use crate::pg::{settings, subtransaction, transaction};
 use pgrx::PostgresGucEnum;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
@@ -76,77 +75,46 @@ fn judged(sql: &str) -> Result<Option<Fault>> {
         return Ok(None);
     }
     let _snapshot = transaction::Snapshot::take();
-    let statements = parser::split(sql, 1)?;
-    let [statement] = statements.as_slice() else {
-        return Ok(None);
-    };
-    if !statement.transactional && statement.action.concurrent {
-        return Ok(None);
+    for finding in super::of_own(sql)? {
+        if finding.severity == Severity::Error && !nobody_else_uses(&finding)? {
+            return Ok(Some(told(&finding)));
+        }
     }
-    let Some(known) = foreseen(statement)? else {
-        return Ok(None);
-    };
-    let Some(lock) = known.lock.filter(|lock| *lock >= Lock::Share) else {
-        return Ok(None);
-    };
-    if !(known.rewrites || known.scans) {
-        return Ok(None);
-    }
-    let Some((relation, _)) = known.locks.first() else {
-        return Ok(None);
-    };
-    if nobody_else_uses(relation)? {
-        return Ok(None);
-    }
-    let work = if known.rewrites { "write anew" } else { "read" };
-    let waits = if lock == Lock::AccessExclusive {
-        "reads and writes of it wait until the transaction ends"
-    } else {
-        "writes to it wait until the transaction ends"
-    };
-    let mut detail = format!("It takes {} on {relation}: {waits}.", lock.mode());
-    if let Some(size) = catalog::size(relation)? {
-        let time = if known.rewrites {
-            size.to_rewrite()
-        } else {
-            size.to_read()
-        };
-        detail.push_str(&format!(
-            " {relation} has about {:.0} rows: {time}.",
-            size.rows
-        ));
-    }
-    Ok(Some(
-        Fault::new(
-            UNSAFE_DDL,
-            format!(
-                "{} would {work} all of {relation} under a lock",
-                statement.action.tag
-            ),
-        )
-        .detail(detail)
-        .hint(hint(sql)),
-    ))
+    Ok(None)
 }
 
-fn hint(sql: &str) -> String {
-    let mut tag = "migration".to_owned();
-    while sql.contains(&format!("${tag}$")) {
-        tag.push('_');
+fn told(finding: &Finding) -> Fault {
+    let mut detail = Vec::new();
+    if let (Some(relation), Some(lock)) = (&finding.relation, finding.lock) {
+        detail.push(format!(
+            "It takes {} on {relation}: {} wait until the transaction ends.",
+            lock.mode(),
+            blocks(lock)
+        ));
     }
-    format!(
-        "pg_migrate does it online: SELECT migrate.apply(${tag}${sql};${tag}$, 'a revision'); CALL migrate.upgrade(); \
-         To run it as it is: SET LOCAL migrate.guard = off in its transaction."
-    )
+    if let (Some(size), time) = finding.size_and_duration() {
+        let time = time.map(|time| format!(": {time}")).unwrap_or_default();
+        detail.push(format!("{size}{time}."));
+    }
+    detail.push(format!("Rule {}.", finding.rule));
+    let fault = Fault::new(UNSAFE_DDL, finding.message.clone()).detail(detail.join(" "));
+    let around = "To run it as it is: SET LOCAL migrate.guard = off; in its transaction.";
+    fault.hint(match &finding.recipe {
+        Some(recipe) => format!("{}\n{around}", recipe.trim_end()),
+        None => around.to_owned(),
+    })
 }
 
 /// A temporary table, one that this transaction made, or one of this extension.
-fn nobody_else_uses(relation: &str) -> Result<bool> {
+fn nobody_else_uses(finding: &Finding) -> Result<bool> {
+    let Some(relation) = &finding.relation else {
+        return Ok(false);
+    };
     let Some(oid) = catalog::resolve(relation)? else {
         return Ok(true);
     };
-    let temporary = observed::relations(&[oid])?
+    let apart = observed::relations(&[oid])?
         .get(&oid)
         .is_none_or(|found| found.temporary || found.internal);
-    Ok(temporary || transaction::made_here(oid))
+    Ok(apart || transaction::made_here(oid))
 }

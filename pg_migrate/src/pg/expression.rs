@@ -7,13 +7,15 @@
 use crate::fault::{Fault, Result, state};
 use crate::pg::tuple::{Slot, Value, raw};
 use crate::pg::{settings, subtransaction};
-use parse::{Parsed, Table, columns, parse, zero_byte};
+use parse::{Parsed, Table, columns, hashes, parse, zero_byte};
 use pgrx::pg_sys;
+use run::{DEAD, Live, run_expression, run_query, start};
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 
 mod parse;
+mod run;
 
 /// The name by which a stored expression speaks of its row where it must qualify a column. The
 /// table's own name would not do: partitions have others, and tables are renamed.
@@ -37,8 +39,8 @@ pub fn check(relation: u32, expression: &str, target: i16) -> Result<String> {
             let text = pg_sys::deparse_expression(parsed.plain, context, false, false);
             CStr::from_ptr(text).to_string_lossy().into_owned()
         };
-        let stored = Compiled::expression_of(&table, &text, target)?;
-        drop((stored, scope));
+        drop(scope);
+        Compiled::expression_of(&table, &text, target)?;
         Ok(text)
     })
     .map_err(|fault| {
@@ -62,6 +64,12 @@ pub struct Compiled {
     pub reads: Vec<i16>,
     /// Each evaluation may give another value.
     pub volatile: bool,
+    /// Bodies of SQL functions are part of it, read under the session's search path.
+    pub inlined: bool,
+    /// Hashes by which invalidations name the domains whose constraints it was planned with.
+    pub domains: Vec<u32>,
+    /// The line of the CONTEXT of its errors.
+    about: CString,
     live: Cell<Live>,
 }
 
@@ -76,24 +84,6 @@ enum Run {
     },
 }
 
-/// Executor state, made anew in each transaction and for each role, as plpgsql does.
-#[derive(Clone, Copy)]
-struct Live {
-    transaction: u32,
-    role: u32,
-    busy: bool,
-    state: *mut pg_sys::ExprState,
-    context: *mut pg_sys::ExprContext,
-}
-
-const DEAD: Live = Live {
-    transaction: 0,
-    role: 0,
-    busy: false,
-    state: null_mut(),
-    context: null_mut(),
-};
-
 impl Compiled {
     /// A stored expression (see `check`), to be assigned to column `target`.
     pub fn expression(relation: u32, text: &str, target: i16) -> Result<Compiled> {
@@ -101,16 +91,18 @@ impl Compiled {
     }
 
     fn expression_of(table: &Table, text: &str, target: i16) -> Result<Compiled> {
+        let what = format!("expression {text}");
         let scope = settings::Scope::new();
         scope.set("search_path", SEARCH_PATH);
         let parsed = parse(table, Some(ROW), text, target, &Cell::new(0))?;
-        let compiled = if parsed.subquery {
-            Self::query(table, &parsed, text, target)
-        } else {
-            Self::plan(table, parsed.assigned)
-        };
+        if parsed.subquery {
+            let compiled = Self::query(table, &parsed, text, &what, target);
+            drop(scope);
+            return compiled;
+        }
+        // What is in the bodies of SQL functions means what it means in this session.
         drop(scope);
-        compiled
+        Self::plan(table, parsed.assigned, &what, target)
     }
 
     /// The assignment `target = source` between columns of one row; `None`: the bytes are copied
@@ -149,7 +141,7 @@ impl Compiled {
             if bare == var.cast::<pg_sys::Node>() {
                 return Ok(None);
             }
-            Self::plan(&table, node).map(Some)
+            Self::plan(&table, node, "copy", target).map(Some)
         }
     }
 
@@ -162,16 +154,18 @@ impl Compiled {
             if node.is_null() || pg_sys::contain_volatile_functions(node) {
                 return Ok(None);
             }
-            Self::plan(&table, node).map(Some)
+            Self::plan(&table, node, "default", column).map(Some)
         }
     }
 
-    fn plan(table: &Table, node: *mut pg_sys::Node) -> Result<Compiled> {
+    fn plan(table: &Table, node: *mut pg_sys::Node, what: &str, target: i16) -> Result<Compiled> {
         // SAFETY: the tree is planned in the caller's context and copied into one of its own.
         unsafe {
             let node = table.inline_generated(node);
             let (reads, volatile) = (columns(node)?, pg_sys::contain_volatile_functions(node));
-            let planned = pg_sys::expression_planner(node.cast());
+            let (mut relations, mut items) = (null_mut(), null_mut());
+            let planned =
+                pg_sys::expression_planner_with_deps(node.cast(), &mut relations, &mut items);
             let context = long_lived();
             let before = pg_sys::MemoryContextSwitchTo(context);
             let copy = pg_sys::copyObjectImpl(planned.cast()).cast::<pg_sys::Expr>();
@@ -179,6 +173,9 @@ impl Compiled {
             Ok(Compiled {
                 context,
                 run: Run::Expression(copy),
+                inlined: !hashes(items, pg_sys::SysCacheIdentifier::PROCOID).is_empty(),
+                domains: hashes(items, pg_sys::SysCacheIdentifier::TYPEOID),
+                about: table.about(what, &reads, target),
                 reads,
                 volatile,
                 live: Cell::new(DEAD),
@@ -186,7 +183,13 @@ impl Compiled {
         }
     }
 
-    fn query(table: &Table, parsed: &Parsed, text: &str, target: i16) -> Result<Compiled> {
+    fn query(
+        table: &Table,
+        parsed: &Parsed,
+        text: &str,
+        what: &str,
+        target: i16,
+    ) -> Result<Compiled> {
         let reads = columns(parsed.plain)?;
         if reads.iter().any(|column| table.is_generated(*column)) {
             return Err(Fault::new(
@@ -227,6 +230,10 @@ impl Compiled {
                     length,
                     by_value,
                 },
+                // The plan cache looks after what its plans were made with.
+                inlined: false,
+                domains: Vec::new(),
+                about: table.about(what, &reads, target),
                 reads,
                 volatile: pg_sys::contain_volatile_functions(parsed.plain),
                 live: Cell::new(DEAD),
@@ -236,6 +243,30 @@ impl Compiled {
 
     /// The value over `row`; by-reference values live until the next evaluation.
     pub fn evaluate(&self, row: Slot) -> Value {
+        unsafe extern "C-unwind" fn name(about: *mut c_void) {
+            // SAFETY: called by errfinish while the frame below, and so the text, is alive.
+            unsafe {
+                raw::set_errcontext_domain(null());
+                raw::errcontext_msg(c"%s".as_ptr(), about.cast::<c_char>());
+            }
+        }
+        // SAFETY: pushed for the length of the evaluation; an error resets the stack.
+        unsafe {
+            let mut callback = pg_sys::ErrorContextCallback {
+                previous: pg_sys::error_context_stack,
+                callback: Some(name),
+                arg: self.about.as_ptr().cast_mut().cast(),
+            };
+            pg_sys::error_context_stack = &mut callback;
+            let value = self.run(row);
+            pg_sys::error_context_stack = callback.previous;
+            value
+        }
+    }
+
+    /// # Safety
+    /// `row` is a row of the relation it was made for.
+    unsafe fn run(&self, row: Slot) -> Value {
         match self.run {
             Run::Query {
                 plan,
@@ -282,73 +313,6 @@ impl Drop for Compiled {
                 pg_sys::MemoryContextDelete(self.context);
             }
         }
-    }
-}
-
-unsafe fn start(expression: *mut pg_sys::Expr, memory: pg_sys::MemoryContext) -> Live {
-    unsafe extern "C-unwind" {
-        fn CreateStandaloneExprContext() -> *mut pg_sys::ExprContext;
-        fn ExecInitExpr(
-            node: *mut pg_sys::Expr,
-            parent: *mut pg_sys::PlanState,
-        ) -> *mut pg_sys::ExprState;
-    }
-    // SAFETY: a planned tree; both results live in `memory`.
-    unsafe {
-        let before = pg_sys::MemoryContextSwitchTo(memory);
-        let live = Live {
-            context: CreateStandaloneExprContext(),
-            state: ExecInitExpr(expression, null_mut()),
-            ..DEAD
-        };
-        pg_sys::MemoryContextSwitchTo(before);
-        live
-    }
-}
-
-unsafe fn run_expression(live: Live, row: Slot) -> Value {
-    // SAFETY: ExecEvalExprSwitchContext in executor.h.
-    unsafe {
-        let context = live.context;
-        raw::MemoryContextReset((*context).ecxt_per_tuple_memory);
-        (*context).ecxt_scantuple = row.0;
-        let before = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
-        let mut null = false;
-        let datum = match (*live.state).evalfunc {
-            Some(evaluate) => evaluate(live.state, context, &mut null),
-            None => pg_sys::Datum::null(),
-        };
-        pg_sys::MemoryContextSwitchTo(before);
-        Value { datum, null }
-    }
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn run_query(
-    plan: pg_sys::SPIPlanPtr,
-    row: *mut pg_sys::TupleTableSlot,
-    length: i16,
-    by_value: bool,
-) -> Value {
-    // SAFETY: a nested SPI connection inside the trigger's call; the value is copied out of it.
-    unsafe {
-        let mut row = pg_sys::ExecFetchSlotHeapTupleDatum(row);
-        pg_sys::SPI_connect();
-        let done = pg_sys::SPI_execute_plan(plan, &mut row, null(), true, 2);
-        let table = pg_sys::SPI_tuptable;
-        let mut value = Value {
-            datum: pg_sys::Datum::null(),
-            null: true,
-        };
-        if done == pg_sys::SPI_OK_SELECT as i32 && pg_sys::SPI_processed == 1 {
-            let tuple = *(*table).vals;
-            value.datum = pg_sys::SPI_getbinval(tuple, (*table).tupdesc, 1, &mut value.null);
-            if !value.null {
-                value.datum = pg_sys::SPI_datumTransfer(value.datum, by_value, i32::from(length));
-            }
-        }
-        pg_sys::SPI_finish();
-        value
     }
 }
 

@@ -6,6 +6,7 @@ pub mod advisory;
 pub mod analyze;
 pub mod assign;
 pub mod background;
+pub mod conversion;
 pub mod error;
 pub mod expression;
 pub mod identity;

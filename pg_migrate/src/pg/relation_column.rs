@@ -1,5 +1,6 @@
 //! Columns of an open relation, from the system caches.
 
+use crate::fault::{Fault, Result, state};
 use pgrx::pg_sys;
 use std::ffi::CString;
 
@@ -15,6 +16,18 @@ pub fn number(relation: u32, name: &str) -> Option<i16> {
 pub fn base_type(relation: u32, column: i16) -> u32 {
     // SAFETY: cache lookups.
     unsafe { pg_sys::getBaseType(pg_sys::get_atttype(relation.into(), column)) }.to_u32()
+}
+
+/// An error where the column is generated: nothing else can give it a value.
+pub fn must_be_written(relation: u32, relation_name: &str, number: i16, name: &str) -> Result<()> {
+    if writable(relation, number).last() == Some(&number) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        state::WRONG_OBJECT_TYPE,
+        format!("column \"{name}\" of table {relation_name} is generated"),
+    )
+    .hint("A generated column cannot be kept in sync; an expression may read it."))
 }
 
 /// The numbers of all columns that an application can write.

@@ -72,3 +72,16 @@ pub fn value(name: &str) -> Option<String> {
         })
     }
 }
+
+/// Calls `look` with the session's `search_path` as it was set.
+pub fn with_search_path<T>(look: impl FnOnce(&std::ffi::CStr) -> T) -> T {
+    // SAFETY: a string that the server keeps until the setting changes, which `look` cannot do.
+    unsafe {
+        let path = pg_sys::namespace_search_path;
+        look(if path.is_null() {
+            c""
+        } else {
+            std::ffi::CStr::from_ptr(path)
+        })
+    }
+}

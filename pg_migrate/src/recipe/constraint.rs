@@ -364,12 +364,12 @@ impl Planner<'_> {
                 self.not_valid(key, op, target)
             }
             "unique" | "primary_key" if !temporal => self.unique(key, table, op),
-            other => Err(self.not_online(key, table, other)?),
+            other => Err(self.without_online_way(key, table, other)?),
         }
     }
 
     /// Of an exclusion or a temporal constraint.
-    fn not_online(&self, key: &str, table: &Table, kind: &str) -> Result<Fault> {
+    fn without_online_way(&self, key: &str, table: &Table, kind: &str) -> Result<Fault> {
         let size = match self.facts.size(key)? {
             // Each row is looked for among the others: that costs what filling it would.
             Some(size) => size.to_fill(),

@@ -133,7 +133,7 @@ pub fn plan<'a>(
                             || plan(std::slice::from_ref(operation), facts, revision)
                                 .is_err_and(|other| other.message == fault.message);
                         let fault = match alone {
-                            true => planner.not_online(statement, fault),
+                            true => planner.with_time_as_written(statement, fault),
                             false => fault,
                         };
                         return Err(place::in_statement(fault, &statement.sql));
@@ -142,12 +142,14 @@ pub fn plan<'a>(
                 planner.tell_original(&statement.sql);
             }
             _ => {
-                planner
-                    .turn(number, operation)
-                    .map_err(|fault| match operation {
+                planner.turn(number, operation).map_err(|fault| {
+                    // It may be that of a later one, planned together with this.
+                    let at = planner.at;
+                    match flat.get(at).unwrap_or(operation) {
                         Operation::Sql(sql) if sql.online => place::in_statement(fault, &sql.up),
-                        _ => place::in_operation(fault, number, operation),
-                    })?;
+                        failed => place::in_operation(fault, at, failed),
+                    }
+                })?;
                 number += 1;
             }
         }
@@ -223,7 +225,7 @@ impl Planner<'_> {
     }
 
     /// Plans the operation of that number, unless it was planned together with an earlier one.
-    fn turn(&mut self, number: usize, operation: &Operation) -> Result<()> {
+    pub fn turn(&mut self, number: usize, operation: &Operation) -> Result<()> {
         self.at = number;
         if self.done_ahead.contains(&number) {
             return Ok(());

@@ -121,18 +121,6 @@ impl Step {
         others.max().max(self.lock)
     }
 
-    /// The relations it locks, the one it is about first.
-    pub fn locks(&self) -> Vec<(String, Lock)> {
-        let also = self.args.get("also_locks").and_then(Value::as_array);
-        let others = also.into_iter().flatten().filter_map(|also| {
-            let relation = also.get("relation").and_then(Value::as_str)?;
-            let lock = serde_json::from_value(also.get("lock").cloned()?).ok()?;
-            Some((relation.to_owned(), lock))
-        });
-        let first = self.relation.clone().zip(self.lock);
-        first.into_iter().chain(others).collect()
-    }
-
     /// Whether it may run in a transaction block that somebody else began.
     pub fn in_transaction(&self) -> bool {
         self.kind != Kind::Concurrent && self.phase == Phase::Expand

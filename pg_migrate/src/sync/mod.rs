@@ -9,13 +9,15 @@
 //! unfilled: those whose xmin does not follow the xmin of the trigger's own row in `pg_trigger`.
 //! `install` makes that row in a subtransaction begun after the table's lock was granted: no
 //! trigger-less writer has a later id. A restored dump, a partition attached later and a trigger
-//! disabled for a while come out right by themselves, because that row is new as well. Freezing
-//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. When the
+//! disabled for a while come out right by themselves, because that row is new as well; when ALTER
+//! TABLE rewrites the table it is made new (`rewritten`). Freezing keeps the number; where ids have
+//! wrapped around, a frozen version counts as unfilled. When the
 //! backfill is done, `finished` ends the question with a comment on the trigger (no lock that
 //! waits for writers, dumped, seen by every backend).
 //!
 //! The hot path runs no SPI and unwinds nothing: see `pg::tuple`.
 
+mod arguments;
 mod entry;
 mod filling;
 mod install;
@@ -23,14 +25,16 @@ mod late;
 mod moves;
 mod names;
 mod program;
+mod rewritten;
 mod rules;
 mod settings;
+mod side;
 mod split;
 mod touch;
 mod version;
 
 pub use filling::filling;
-pub use install::{drop_trigger, finished, install, install_several};
+pub use install::{drop_trigger, finished, install, install_several, is_there};
 pub use late::late;
 pub use settings::register_settings;
 pub use split::{drop_split, install_split, unseen};

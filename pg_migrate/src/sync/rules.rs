@@ -76,7 +76,7 @@ pub trait Row {
     /// The statement's SET list names `new` alone.
     fn only_new_assigned(&self) -> bool;
     /// The version that is replaced was written before the trigger was there, and its backfill has
-    /// not ended: a null in `new` says nothing.
+    /// not ended: a null or the column's default in `new` says nothing.
     fn unfilled(&self) -> bool;
     /// Another column that `up` reads changed, and `new` was what `up` gave before.
     fn follows(&self) -> bool;
@@ -125,7 +125,8 @@ fn both(row: impl Row, side: Side, policy: Policy) -> Verdict {
     // A null that is there because nothing was written yet is not a value to carry to the old
     // side, even if a statement writes it back (`SET new = lower(new)`, an ORM that saves every
     // column). Only a session that says it knows the new side is taken at its word.
-    let unfilled = || !new_changed && row.new_is_null() && row.unfilled();
+    // Nor is the default with which the column was added.
+    let unfilled = || !new_changed && (row.new_is_null() || row.new_is_default()) && row.unfilled();
     // What the old side writes elsewhere in the row may give the new side another value too.
     let follows = || !old_changed && !new_changed && row.follows();
     match side {

@@ -1,6 +1,6 @@
 //! Any input ends in an error or an answer, and never brings a backend down.
 
-use crate::{FACTS, FIXTURE};
+use pg_migrate_tests::facts::{FIXTURE, facts};
 use pg_migrate_tests::{Cluster, Db, Failure};
 use postgres::Client;
 use rand::rngs::StdRng;
@@ -194,12 +194,7 @@ impl Bench {
 fn mutations_of_real_scripts() {
     let bench = Bench::new();
     let mut corpus: Vec<String> = SCRIPTS.iter().map(|text| (*text).to_owned()).collect();
-    corpus.extend(
-        FACTS
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter_map(|fact| fact["sql"].as_str().map(str::to_owned)),
-    );
+    corpus.extend(facts().into_iter().map(|fact| fact.sql));
     let mut random = StdRng::seed_from_u64(5);
     let mut client = bench.client();
     for _ in 0..inputs() {

@@ -8,31 +8,13 @@ mod random;
 mod sees;
 
 use pg_migrate_tests::Db;
+use pg_migrate_tests::facts::rank;
 use postgres::{Client, Row};
 use serde_json::Value;
 
-/// The schema on which the lock facts were measured, and the facts.
-const FIXTURE: &str = include_str!("../../data/lock_facts_fixture.sql");
-const FACTS: &str = include_str!("../../data/lock_facts_pg15.jsonl");
-
-/// Lock modes, weakest first: in the lock table, and in LOCK TABLE.
-const LOCKS: [(&str, &str); 8] = [
-    ("AccessShareLock", "ACCESS SHARE"),
-    ("RowShareLock", "ROW SHARE"),
-    ("RowExclusiveLock", "ROW EXCLUSIVE"),
-    ("ShareUpdateExclusiveLock", "SHARE UPDATE EXCLUSIVE"),
-    ("ShareLock", "SHARE"),
-    ("ShareRowExclusiveLock", "SHARE ROW EXCLUSIVE"),
-    ("ExclusiveLock", "EXCLUSIVE"),
-    ("AccessExclusiveLock", "ACCESS EXCLUSIVE"),
-];
-
-/// From 1; 0: none.
+/// From 1, weakest first; 0: none.
 fn strength(mode: Option<&str>) -> usize {
-    LOCKS
-        .iter()
-        .position(|(table, word)| Some(*table) == mode || Some(*word) == mode)
-        .map_or(0, |at| at + 1)
+    mode.and_then(rank).map_or(0, |at| at + 1)
 }
 
 /// One row of a trace.
@@ -111,4 +93,44 @@ fn tables() -> Db {
     let db = pg_migrate_tests::cluster().database();
     db.run(TABLES);
     db
+}
+
+/// What is said of a statement before it runs.
+#[derive(Debug, PartialEq, Eq)]
+struct Facts {
+    /// The strongest lock on a relation that was there before: see `strength`. ACCESS SHARE, which
+    /// keeps nobody out but ACCESS EXCLUSIVE, counts as none.
+    lock: usize,
+    rewrites: bool,
+    scans: bool,
+}
+
+fn foretold(
+    client: &mut impl postgres::GenericClient,
+    sql: &str,
+) -> Result<Facts, postgres::Error> {
+    let rows = client.query(
+        "SELECT lock, locks, rewrites, scans FROM migrate.lint($1)",
+        &[&sql],
+    )?;
+    let mut told = Facts {
+        lock: 0,
+        rewrites: false,
+        scans: false,
+    };
+    for row in &rows {
+        let locks: Value = row.get("locks");
+        let all = locks.as_object().into_iter().flat_map(|all| all.values());
+        told.lock = all
+            .map(|lock| strength(lock.as_str()))
+            .chain([strength(row.get::<_, Option<&str>>("lock")), told.lock])
+            .max()
+            .unwrap_or(0);
+        told.rewrites |= row.get::<_, bool>("rewrites");
+        told.scans |= row.get::<_, bool>("scans");
+    }
+    if told.lock == 1 {
+        told.lock = 0;
+    }
+    Ok(told)
 }

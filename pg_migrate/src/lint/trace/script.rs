@@ -4,7 +4,7 @@ use super::observe::{Observation, gathered, observe};
 use super::others::{self, Meeting};
 use crate::catalog;
 use crate::fault::{Fault, Result, state};
-use crate::lint::foreseen::{Foreseen, foreseen};
+use crate::lint::of_own;
 use crate::pg::lock_table::{self, Entry, Target};
 use crate::pg::messages::Listening;
 use crate::pg::parser::tree::Node;
@@ -222,19 +222,18 @@ fn one(number: usize, statement: &Statement) -> Result<Row> {
 /// What is known of a statement that was not run to its end, and who would be in its way.
 fn expected(statement: &Statement) -> Result<Observation> {
     let mut seen = Observation::default();
-    let Some(Foreseen {
-        locks,
-        rewrites,
-        scans,
-        ..
-    }) = foreseen(statement)?
-    else {
+    let judged = match subtransaction::rehearse(|| of_own(&statement.text)) {
+        Err(fault) if fault.is_interruption() => return Err(fault),
+        // Then nothing is known of it.
+        judged => judged.unwrap_or_default(),
+    };
+    let Some(deed) = judged.first().map(|finding| finding.deed.clone()) else {
         return Ok(seen);
     };
+    seen.lock = deed.lock;
     let mut ours = Vec::new();
     let mut names = Vec::new();
-    for (relation, lock) in &locks {
-        seen.lock = seen.lock.max(Some(*lock));
+    for (relation, lock) in &deed.locks {
         seen.locks.insert(relation.clone(), *lock);
         if let Some(oid) = catalog::resolve(relation)? {
             let target = Target::Relation(oid);
@@ -242,9 +241,10 @@ fn expected(statement: &Statement) -> Result<Observation> {
             names.push((target, relation.clone()));
         }
     }
-    if let Some((relation, _)) = locks.first() {
-        seen.rewrites.extend(rewrites.then(|| relation.clone()));
-        seen.scans.extend(scans.then(|| relation.clone()));
+    if let Some((relation, _)) = deed.locks.first() {
+        seen.rewrites
+            .extend(deed.rewrites.then(|| relation.clone()));
+        seen.scans.extend(deed.scans.then(|| relation.clone()));
     }
     let table = lock_table::read();
     let mut met = others::meeting(&table, &ours, true, Meeting::Holds);

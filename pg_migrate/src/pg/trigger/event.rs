@@ -46,7 +46,10 @@ impl Event {
                 _ => return None,
             };
             Some(Event {
-                firing: Firing { data },
+                firing: Firing {
+                    data,
+                    call: (*fcinfo).flinfo,
+                },
                 what,
             })
         }

@@ -80,7 +80,7 @@ impl Planner<'_> {
                     let known = table.column(&op.column).is_some();
                     if known && columns.contains(&op.column) && !self.done_ahead.contains(&number) {
                         let later = later.clone();
-                        self.placed(number, &later)?;
+                        self.turn(number, &later)?;
                         self.done_ahead.insert(number);
                         self.at = here;
                     }

@@ -127,6 +127,7 @@ mod tests {
         Setting {
             name: name.into(),
             value: value.map(str::to_owned),
+            local: false,
         }
     }
 

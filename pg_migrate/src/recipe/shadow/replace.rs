@@ -2,8 +2,8 @@
 
 use super::attached::with_locks;
 use super::retype::{Group, Retype};
-use super::statement::{Place, Statement};
 use super::same;
+use super::statement::{Place, Statement};
 use crate::document::model::{AlterColumn, Operation};
 use crate::fault::Result;
 use crate::recipe::column::{backfill_step, carry_attributes, drop_sync_trigger, sync_trigger};

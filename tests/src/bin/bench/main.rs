@@ -4,6 +4,7 @@
 
 mod fill;
 mod guard;
+mod lint;
 mod report;
 mod table;
 mod trigger;
@@ -40,6 +41,9 @@ fn main() {
     }
     if wanted("guard") {
         guard::run(&cluster, &mut report);
+    }
+    if wanted("lint") {
+        lint::run(&cluster, &mut report);
     }
     if only.is_empty() {
         std::fs::write("BENCHMARKS.md", report.text()).unwrap();
