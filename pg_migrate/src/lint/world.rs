@@ -145,7 +145,7 @@ impl World {
         let oid = match self.catalog.get(name) {
             Some(oid) => Some(*oid),
             // Not a name of the script, but of a relation it leads to.
-            None if schema.is_some() && !self.mentioned.contains(name) => catalog::resolve(name)?,
+            None if !self.mentioned.contains(name) => catalog::resolve(name)?,
             None => None,
         };
         if let Some(oid) = oid
@@ -316,6 +316,10 @@ impl Scene for World {
             table: Rc::clone(table),
             key,
         }))
+    }
+
+    fn size(&mut self, key: &str) -> Result<Option<Size>> {
+        World::size(self, key)
     }
 
     fn is_made_here(&self, name: &str) -> Result<bool> {

@@ -18,14 +18,17 @@ fn every_kind_of_statement_has_an_answer() {
     let db = schema();
     let all = statements();
     assert!(all.len() > 170, "{}", all.len());
+    let mut silent = Vec::new();
     for sql in all {
         let found = lint(db, "rule, message", sql);
-        assert!(!found.is_empty(), "nothing is said of: {sql}");
-        for row in &found {
-            assert_ne!(row[0], "unknown-statement", "{sql}");
-            assert!(row[1].len() > 10, "{sql}: {row:?}");
+        let told = found
+            .iter()
+            .any(|row| row[0] != "unknown-statement" && row[1].len() > 10);
+        if !told {
+            silent.push(format!("{sql}: {found:?}"));
         }
     }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
 
 #[test]

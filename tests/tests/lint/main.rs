@@ -21,8 +21,7 @@ fn schema() -> &'static Db {
         let db = cluster().database();
         db.psql(FIXTURE);
         db.psql(
-            "CREATE SCHEMA s2;
-             CREATE TABLE many (id bigint PRIMARY KEY, a int);
+            "CREATE TABLE many (id bigint PRIMARY KEY, a int);
              INSERT INTO many SELECT i, i % 1000 FROM generate_series(1, 300000) i;
              ANALYZE many;",
         );

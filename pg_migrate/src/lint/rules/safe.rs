@@ -1,6 +1,7 @@
 //! Why there is nothing to fear.
 
-use crate::pg::parser::tree::{Node, Statement};
+use crate::lint::session::{Block, block_word};
+use crate::pg::parser::tree::Statement;
 use crate::recipe::step::Lock;
 use crate::recipe::written::{Answer, Effect, Work};
 
@@ -8,14 +9,13 @@ use crate::recipe::written::{Answer, Effect, Work};
 pub fn reason(statement: &Statement, effect: &Effect) -> String {
     let action = &statement.action;
     let tag = action.tag.as_str();
-    if let Node::Transaction(word) = &statement.node {
-        return match word.as_str() {
-            "BEGIN" | "START TRANSACTION" => {
-                "opens a transaction: locks taken from here on are held until it ends".to_owned()
-            }
-            "SAVEPOINT" | "RELEASE" => "locks nothing, and gives no lock back".to_owned(),
-            _ => "ends the transaction and gives its locks back".to_owned(),
-        };
+    if let Some(word) = block_word(statement) {
+        return match word {
+            Block::Begins => "opens a transaction: locks taken from here on are held until it ends",
+            Block::Commits | Block::RollsBack => "ends the transaction and gives its locks back",
+            Block::GoesOn => "takes no lock, and the transaction goes on",
+        }
+        .to_owned();
     }
     if action.setting.is_some() || matches!(tag, "SET" | "RESET" | "SHOW") {
         return "concerns the session alone".to_owned();

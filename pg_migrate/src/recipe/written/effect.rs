@@ -340,10 +340,7 @@ impl dyn Scene + '_ {
                 effect.also(&known.key, Lock::RowShare);
             }
             if known.filled() && known.table.kind != "v" {
-                bytes += self
-                    .facts()
-                    .size(&known.key)?
-                    .map_or(0.0, |size| size.bytes);
+                bytes += self.size(&known.key)?.map_or(0.0, |size| size.bytes);
             }
         }
         if bytes > LONG_BYTES {

@@ -4,6 +4,7 @@ use super::effect::Effect;
 use crate::document::model::Sql;
 use crate::fault::Result;
 use crate::pg::parser::tree::{Name, Statement};
+use crate::recipe::estimate::Size;
 use crate::recipe::facts::{Facts, Table};
 use crate::recipe::plan::Planner;
 use crate::recipe::quote::{ident, qualified};
@@ -41,6 +42,8 @@ pub trait Scene {
     fn facts(&self) -> &dyn Facts;
     /// The relation of that name, which is SQL text.
     fn known(&mut self, name: &str) -> Result<Option<Known>>;
+    /// How big a relation is; `None`: it is not there, or not to be looked at now.
+    fn size(&mut self, key: &str) -> Result<Option<Size>>;
     /// Whether an earlier statement makes an object of that name.
     fn is_made_here(&self, name: &str) -> Result<bool>;
 }
@@ -63,6 +66,10 @@ impl Scene for Planner<'_> {
             key: qualified(&table.schema, &table.name),
             table: Rc::new(table),
         }))
+    }
+
+    fn size(&mut self, key: &str) -> Result<Option<Size>> {
+        self.facts.size(key)
     }
 
     fn is_made_here(&self, name: &str) -> Result<bool> {
