@@ -53,13 +53,24 @@ fn make(table: &str, columns: &[Column], moves: &[Move]) -> Result<()> {
         &format!("CREATE TEMP TABLE pg_migrate_mirror (LIKE {table})"),
         &[],
     )?;
-    // Earlier operations of the same migration may add some.
+    #[derive(Deserialize)]
+    struct Typed {
+        name: String,
+        data_type: String,
+    }
+    let there: Vec<Typed> = spi::select(
+        "SELECT attname::text AS name, pg_catalog.format_type(atttypid, atttypmod) AS data_type \
+         FROM pg_catalog.pg_attribute WHERE attrelid = 'pg_temp.pg_migrate_mirror'::regclass AND attnum > 0",
+        &[],
+    )?;
+    // Earlier operations of the same migration may add some, or give them other types.
     for column in columns.iter().filter(|column| !column.data_type.is_empty()) {
-        alter(&format!(
-            "ADD COLUMN IF NOT EXISTS {} {}",
-            ident(&column.name),
-            column.data_type
-        ))?;
+        let (name, data_type) = (ident(&column.name), &column.data_type);
+        match there.iter().find(|found| found.name == column.name) {
+            Some(found) if found.data_type == *data_type => {}
+            Some(_) => alter(&format!("ALTER COLUMN {name} TYPE {data_type} USING NULL"))?,
+            None => alter(&format!("ADD COLUMN IF NOT EXISTS {name} {data_type}"))?,
+        }
     }
     let oid = relation::must_resolve(MIRROR)?;
     let has = |column: &str| relation::has_column(oid, column);

@@ -27,7 +27,7 @@ pub use context::{Caller, Mode};
 pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
-pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use drivers::{grant_to, help_with, launch_driver, schedule, stop_drivers, unschedule};
 pub use objects::{move_relation, move_relation_back, replace_view, set_aside_type, stays};
 pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
 pub use register::{

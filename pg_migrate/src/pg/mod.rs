@@ -10,6 +10,7 @@ pub mod conversion;
 pub mod error;
 pub mod expression;
 pub mod identity;
+pub mod kept;
 pub mod lock_table;
 pub mod messages;
 pub mod page;
@@ -26,5 +27,9 @@ pub mod subtransaction;
 pub mod transaction;
 pub mod trigger;
 pub mod tuple;
+<<<<<<< HEAD
 pub mod utility;
+=======
+pub mod usage;
+>>>>>>> work
 pub mod wait;

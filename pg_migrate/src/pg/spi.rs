@@ -1,6 +1,7 @@
 //! SQL from Rust. Rows come back as JSON objects and are shaped by serde, so that no room but
 //! `ledger` and `catalog` deals with columns and none deals with datums.
 
+use super::kept;
 use super::settings::Scope;
 use crate::fault::{Fault, Result, state};
 use pgrx::datum::DatumWithOid;
@@ -24,6 +25,8 @@ pub enum Arg<'a> {
     OptJson(Option<&'a Value>),
     Texts(Vec<String>),
     Ints(Vec<i64>),
+    /// Places of rows: block and line pointer (from 1).
+    Tids(&'a [(u32, u16)]),
 }
 
 impl<'a> Arg<'a> {
@@ -40,6 +43,7 @@ impl<'a> Arg<'a> {
             Arg::OptJson(v) => DatumWithOid::from(v.map(|v| JsonB(v.clone()))),
             Arg::Texts(v) => DatumWithOid::from(v.clone()),
             Arg::Ints(v) => DatumWithOid::from(v.clone()),
+            Arg::Tids(v) => super::page::tid_array(v),
         }
     }
 }
@@ -52,9 +56,7 @@ fn spi_fault(err: SpiError) -> Fault {
 pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
     Spi::connect_mut(|client| {
         let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-        client
-            .update(sql, None, &datums)
-            .map(|table| table.len() as u64)
+        kept::update(client, sql, &datums).map(|table| table.len() as u64)
     })
     .map_err(spi_fault)
 }
@@ -131,8 +133,7 @@ pub fn select<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     let values = uncompiled(|| {
         Spi::connect(|client| {
             let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-            client
-                .select(wrapped.as_str(), None, &datums)?
+            kept::select(client, wrapped.as_str(), &datums)?
                 .map(|row| row.get::<JsonB>(1))
                 .collect::<std::result::Result<Vec<_>, _>>()
         })
@@ -147,8 +148,7 @@ pub fn write<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     let values = uncompiled(|| {
         Spi::connect_mut(|client| {
             let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-            client
-                .update(wrapped.as_str(), None, &datums)?
+            kept::update(client, wrapped.as_str(), &datums)?
                 .map(|row| row.get::<JsonB>(1))
                 .collect::<std::result::Result<Vec<_>, _>>()
         })

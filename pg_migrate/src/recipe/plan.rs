@@ -443,9 +443,8 @@ impl Planner<'_> {
 
     /// An index's text after `ON table` as it reads when `from` is called `to`.
     pub fn index_renamed(&self, key: &str, text: &str, from: &str, to: &str) -> Result<String> {
-        let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
         self.facts
-            .index_with_column_renamed(key, columns, text, from, to)
+            .index_with_column_renamed(key, &self.new_columns(key), text, from, to)
     }
 
     /// A constraint's definition as it reads when `from` is called `to`.
@@ -456,9 +455,8 @@ impl Planner<'_> {
         from: &str,
         to: &str,
     ) -> Result<String> {
-        let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
         self.facts
-            .constraint_with_column_renamed(key, columns, text, from, to)
+            .constraint_with_column_renamed(key, &self.new_columns(key), text, from, to)
     }
 
     /// A column of a table, or an error with the nearest name.

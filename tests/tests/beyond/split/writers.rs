@@ -73,7 +73,7 @@ fn wish(new: bool, n: u64, own: i64, id: i64, known: &Row, next: &mut i64, threa
                         "INSERT INTO user_profiles (id, bio, avatar) VALUES ({next}, '{bio}', '{avatar}')"
                     ),
                 ],
-                together: n % 16 == 0,
+                together: n.is_multiple_of(16),
                 key: *next,
                 after: with(Some(bio), avatar),
             }
