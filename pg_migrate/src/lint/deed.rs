@@ -81,6 +81,9 @@ pub fn deed(
             _ => {}
         }
     }
+    if !effect.idle {
+        further(world, statement, effect, on, &mut locks)?;
+    }
     let strongest = locks.iter().chain(&indexes).map(|(_, lock)| *lock).max();
     let line = i32::try_from(statement.line).unwrap_or(i32::MAX);
     Ok(Deed {
@@ -94,6 +97,71 @@ pub fn deed(
         indexes,
         operation: None,
     })
+}
+
+/// Subcommands of ALTER TABLE that are done to the partitions too.
+const TO_PARTITIONS: [&str; 10] = [
+    "ADD COLUMN",
+    "DROP COLUMN",
+    "ADD CONSTRAINT",
+    "DROP CONSTRAINT",
+    "VALIDATE CONSTRAINT",
+    "SET DATA TYPE",
+    "SET NOT NULL",
+    "DROP NOT NULL",
+    "SET DEFAULT",
+    "RENAME COLUMN",
+];
+
+/// Locks on relations that the statement does not name: partitions, what CASCADE empties, what a
+/// comment is on.
+fn further(
+    world: &mut World,
+    statement: &Statement,
+    effect: &Effect,
+    on: &[Known],
+    locks: &mut Vec<(String, Lock)>,
+) -> Result<()> {
+    let action = &statement.action;
+    let tag = action.tag.as_str();
+    let whole = matches!(
+        tag,
+        "CREATE INDEX" | "TRUNCATE TABLE" | "LOCK TABLE" | "DROP TABLE"
+    ) || TO_PARTITIONS.contains(&action.what)
+        || action
+            .changes
+            .iter()
+            .any(|change| TO_PARTITIONS.contains(&change.what));
+    for known in on {
+        let live = known.table.oid != 0 && !world.busy.contains(&known.key);
+        if live && known.table.kind == "p" && whole && !action.only {
+            let own = locks.iter().find(|(key, _)| *key == known.key);
+            if let Some(lock) = own.map(|(_, lock)| *lock).or(effect.lock) {
+                for child in world.partitions(&known.key)? {
+                    put(locks, child, lock);
+                }
+            }
+        }
+        let cascades = action.cascade && matches!(tag, "TRUNCATE TABLE" | "DROP TABLE");
+        if live && cascades {
+            for table in world.referring(&known.key, tag == "TRUNCATE TABLE")? {
+                put(locks, table, Lock::AccessExclusive);
+            }
+        }
+    }
+    if tag == "COMMENT"
+        && let Some(object) = &action.object
+        && matches!(
+            object.kind,
+            "table" | "table column" | "view" | "materialized view"
+        )
+        && let Some(name) = object.relation()
+        && let Some(known) = world.there(&recipe::written::sql(&name))?
+        && let (Some(lock), false) = (effect.lock, known.table.fresh)
+    {
+        put(locks, known.key, lock);
+    }
+    Ok(())
 }
 
 /// What stands for the statement in a migration, as the JSON of a document; `None`: itself.

@@ -35,6 +35,8 @@ pub struct World {
     pub busy: HashSet<String>,
     /// The table an index is on.
     on: HashMap<String, Option<String>>,
+    /// The partitions of tables of the catalog.
+    children: HashMap<String, Vec<String>>,
     /// What kind an unknown name is assumed to be (`pg_class.relkind`); `None`: it is taken to be
     /// absent.
     assumed: Option<&'static str>,
@@ -73,6 +75,7 @@ impl World {
             sizes: HashMap::new(),
             busy: HashSet::new(),
             on: HashMap::new(),
+            children: HashMap::new(),
             assumed: None,
             mentioned,
             undo: None,
@@ -230,6 +233,41 @@ impl World {
         }
         let found = Live.table_of_index(key)?;
         self.on.insert(key.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The partitions of a table, at any depth.
+    pub fn partitions(&mut self, key: &str) -> Result<Vec<String>> {
+        if let Some(found) = self.children.get(key) {
+            return Ok(found.clone());
+        }
+        let found: Vec<String> = Live
+            .partitions(key)?
+            .into_iter()
+            .filter(|partition| partition.parent.is_some())
+            .map(|partition| partition.key)
+            .collect();
+        self.children.insert(key.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The tables with a foreign key to a table, and, `deep`, those that refer to them in turn.
+    pub fn referring(&mut self, key: &str, deep: bool) -> Result<Vec<String>> {
+        let mut found: Vec<String> = Vec::new();
+        let mut open = vec![key.to_owned()];
+        while let Some(next) = open.pop() {
+            for foreign in Live.foreign_keys(&next)? {
+                if foreign.references == next
+                    && foreign.table != key
+                    && !found.contains(&foreign.table)
+                {
+                    found.push(foreign.table.clone());
+                    if deep {
+                        open.push(foreign.table);
+                    }
+                }
+            }
+        }
         Ok(found)
     }
 

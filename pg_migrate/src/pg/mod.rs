@@ -27,9 +27,6 @@ pub mod subtransaction;
 pub mod transaction;
 pub mod trigger;
 pub mod tuple;
-<<<<<<< HEAD
-pub mod utility;
-=======
 pub mod usage;
->>>>>>> work
+pub mod utility;
 pub mod wait;

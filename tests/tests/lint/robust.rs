@@ -18,13 +18,10 @@ fn mangled_scripts_end_in_findings_or_an_error() {
         .get(0);
     let mut random = StdRng::seed_from_u64(5);
     let seeds: Vec<&str> = SEEDS.split(";\n").collect();
-    let cases = match std::env::var("FUZZ_CASES")
+    let cases = std::env::var("FUZZ_CASES")
         .ok()
         .and_then(|text| text.parse().ok())
-    {
-        Some(count) => count,
-        None => 3000,
-    };
+        .unwrap_or(3000);
     let (mut answers, mut errors) = (0, 0);
     for _ in 0..cases {
         let mut text = String::new();

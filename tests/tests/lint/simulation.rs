@@ -53,7 +53,7 @@ fn a_renamed_table_is_found_by_its_new_name() {
     let hit = ["2".to_owned(), "type-change-rewrites".to_owned()];
     assert!(found.contains(&hit.to_vec()), "{found:?}");
     let gone = "ALTER TABLE users RENAME TO people; ALTER TABLE IF EXISTS users ADD COLUMN z int;";
-    let found = lint(schema(), "rule, message", &gone);
+    let found = lint(schema(), "rule, message", gone);
     let last = found.last().expect("a row");
     assert_eq!(last[0], "safe", "{found:?}");
 }
