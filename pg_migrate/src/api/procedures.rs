@@ -4,18 +4,19 @@ use super::lint;
 use crate::engine::{self, Scope};
 use crate::fault::{Fault, Result};
 use crate::ledger;
-use crate::pg::error;
 use crate::pg::procedure::NonAtomic;
-use crate::pg::subtransaction;
+use crate::pg::{error, subtransaction, utility};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::time::Duration;
 
 fn procedure(fcinfo: pg_sys::FunctionCallInfo, body: impl FnOnce(&mut NonAtomic) -> Result<()>) {
+    let own = utility::own();
     let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| {
         engine::refuse_on_standby()?;
         body(&mut transactions)
     });
+    drop(own);
     error::or_raise(outcome);
 }
 

@@ -10,6 +10,7 @@ mod facts;
 mod locks;
 mod mirror;
 mod object;
+pub mod observed;
 mod relation;
 mod remake;
 mod types;

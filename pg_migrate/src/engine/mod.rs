@@ -33,7 +33,7 @@ pub use offline::{Preview, named_or_read, preview, record_step, script, size_of}
 pub use register::{
     Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,
 };
-pub use rehearse::rehearse;
+pub use rehearse::{rehearse, run_through};
 pub use settings::register as register_settings;
 pub use swap::{
     Key, carry_partition_settings, foreign_key_misses, move_identity, swap_foreign_keys,

@@ -1,10 +1,12 @@
 //! Hazards of a script, told before it runs: what each statement locks, rewrites and scans here,
 //! whom that blocks, and the safe way. Knows: recipes, the catalog and the parser. Must not: change
-//! anything, need more rights than its caller has, or run what it judges.
+//! anything, need more rights than its caller has, or run what it judges, but for `trace`, which
+//! runs it and rolls it back.
 
 mod deed;
 mod document;
 mod finding;
+pub mod guard;
 mod judge;
 mod look;
 mod picture;
@@ -17,6 +19,7 @@ mod session;
 mod settings;
 mod simulate;
 mod suppress;
+pub mod trace;
 mod world;
 
 pub use document::of_document;
@@ -52,4 +55,13 @@ pub fn lint(sql: &str) -> Result<Vec<Finding>> {
         return Ok(document::not_judged(&statements, revision, since));
     }
     Judge::new(&settings, Runner::Client, remarks).script(&statements)
+}
+
+/// Judges statements that are about to run by themselves: what sees to timeouts and transactions is
+/// somebody else's business.
+fn of_own(sql: &str) -> Result<Vec<Finding>> {
+    let settings = Settings::read()?;
+    let statements = parser::split(sql, 1)?;
+    let remarks = Remarks::read(sql, &statements);
+    Judge::new(&settings, Runner::Engine, remarks).script(&statements)
 }

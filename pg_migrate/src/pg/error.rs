@@ -6,7 +6,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
 use std::panic::AssertUnwindSafe;
 
 /// PostgreSQL's packed form of a SQLSTATE (`MAKE_SQLSTATE` in elog.h).
-fn packed(sqlstate: &str) -> i32 {
+pub fn packed(sqlstate: &str) -> i32 {
     sqlstate.bytes().take(5).enumerate().fold(0, |acc, (i, b)| {
         acc | (i32::from(b.wrapping_sub(b'0')) & 0x3F) << (6 * i)
     })

@@ -3,12 +3,13 @@
 
 use super::kept;
 use super::settings::Scope;
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, state};
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{Spi, SpiError};
 use pgrx::{JsonB, pg_sys};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::ffi::CString;
 
 /// A parameter of a statement.
 #[derive(Debug, Clone)]
@@ -58,6 +59,34 @@ pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
         kept::update(client, sql, &datums).map(|table| table.len() as u64)
     })
     .map_err(spi_fault)
+}
+
+/// Runs one statement of a user and lets its rows go as they come.
+pub fn execute(sql: &str) -> Result<()> {
+    let text = CString::new(sql)
+        .map_err(|_| Fault::new(state::SYNTAX, "a statement holds a zero byte"))?;
+    let code = Spi::connect_mut(|_| {
+        // SAFETY: SPI is connected, the text outlives the call; errors unwind.
+        unsafe {
+            let options = pg_sys::SPIExecuteOptions {
+                dest: pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone),
+                ..pg_sys::SPIExecuteOptions::default()
+            };
+            pg_sys::SPI_execute_extended(text.as_ptr(), &options)
+        }
+    });
+    match code {
+        pg_sys::SPI_ERROR_COPY => Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "COPY cannot speak with the client from here",
+        )),
+        pg_sys::SPI_ERROR_TRANSACTION => Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "the transaction is the caller's and cannot be begun or ended here",
+        )),
+        code if code < 0 => Err(Fault::internal(format!("SPI: {code}"))),
+        _ => Ok(()),
+    }
 }
 
 /// The one row of a utility statement that answers with rows, as EXPLAIN does.

@@ -141,10 +141,14 @@ impl dyn Scene + '_ {
                     effect.also(&parent.key, Lock::ShareUpdateExclusive);
                 }
             }
+            // A partitioned table has no file: it is said for partitions to come.
             "SET LOGGED" | "SET UNLOGGED" | "SET ACCESS METHOD" | "SET TABLESPACE"
-                if self
-                    .facts()
-                    .is_already(&known.key, change.what, change.name.as_deref())? =>
+                if known.table.kind == "p"
+                    || self.facts().is_already(
+                        &known.key,
+                        change.what,
+                        change.name.as_deref(),
+                    )? =>
             {
                 effect.nothing();
             }

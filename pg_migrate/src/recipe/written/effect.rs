@@ -201,7 +201,10 @@ impl dyn Scene + '_ {
                     }
                 }
             }
-            "CREATE INDEX" if action.only || effect.idle => effect.nothing(),
+            // ONLY the partitioned table, which has no rows of its own.
+            "CREATE INDEX" if effect.idle || (action.only && on.iter().any(is_partitioned)) => {
+                effect.nothing();
+            }
             "CREATE INDEX" if on.iter().any(|known| known.table.kind == "m") => {
                 effect.instead = concurrently(&statement.text, &["index"]).map(|text| (text, true));
             }
@@ -365,6 +368,10 @@ impl dyn Scene + '_ {
         };
         Ok(())
     }
+}
+
+fn is_partitioned(known: &Known) -> bool {
+    known.table.kind == "p"
 }
 
 /// REFRESH is made CONCURRENTLY where a unique index of the view allows it.

@@ -7,6 +7,7 @@
 mod cpu;
 mod fill;
 mod growth;
+mod guard;
 mod latency;
 mod lint;
 mod method;
@@ -64,11 +65,14 @@ fn main() {
         growth::tables(&cluster, &mut report);
         growth::partitions(&cluster, &mut report);
     }
-    if wanted.has("lint") {
-        lint::run(&cluster, &mut report);
-    }
     if wanted.has("upgrade") {
         upgrade::run(&cluster, &mut report, wanted.rows);
+    }
+    if wanted.has("guard") {
+        guard::run(&cluster, &mut report);
+    }
+    if wanted.has("lint") {
+        lint::run(&cluster, &mut report);
     }
     report.say(&format!("The run took {} s.", begun.elapsed().as_secs()));
     if wanted.parts.is_empty() {
