@@ -55,7 +55,7 @@ fn shaped(rows: Vec<Row>) -> TraceRows {
             seen.inside,
             seen.evidence.messages,
             seen.remains,
-            (row.state == State::Done).then(|| seen.took.as_secs_f64() * 1000.0),
+            (row.state == State::Done).then_some(seen.took.as_secs_f64() * 1000.0),
             row.detail,
             row.sql,
         )
