@@ -111,7 +111,11 @@ SELECT 'rule ' || quote_ident(r.rulename) || ' on ' || c.name,
 FROM relations c JOIN pg_rewrite r ON r.ev_class = c.oid WHERE r.rulename <> '_RETURN'
 UNION ALL
 SELECT 'statistics ' || quote_ident(s.nspname) || '.' || quote_ident(e.stxname),
-       concat_ws(', ', pg_get_statisticsobjdef(e.oid), 'owner ' || pg_get_userbyid(e.stxowner),
+       -- A set of columns: their numbers, which order PostgreSQL's own text, are nobody's.
+       concat_ws(', ', 'kinds ' || e.stxkind::text, 'ON ' || array_to_string(
+                     ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a
+                            WHERE a.attrelid = e.stxrelid AND a.attnum = ANY (e.stxkeys) ORDER BY a.attname)
+                     || pg_get_statisticsobjdef_expressions(e.oid), ', ') || ' FROM ' || e.stxrelid::regclass, 'owner ' || pg_get_userbyid(e.stxowner),
                  'target ' || nullif(e.stxstattarget, -1), 'comment ' || obj_description(e.oid, 'pg_statistic_ext'))
 FROM pg_statistic_ext e JOIN schemas s ON s.oid = e.stxnamespace
 UNION ALL

@@ -163,13 +163,11 @@ fn targets(columns: &[Typed], table: &str, texts: &[&str]) -> Result<Vec<*mut pg
         if (*(*statement).stmt).type_ != pg_sys::NodeTag::T_SelectStmt {
             return Err(not_one());
         }
-        let query = pg_sys::parse_analyze_fixedparams(
-            statement,
-            text.as_ptr(),
-            std::ptr::null(),
-            0,
-            std::ptr::null_mut(),
-        );
+        // A bare literal is of no type yet: it takes that of the column.
+        let outer = pg_sys::make_parsestate(std::ptr::null_mut());
+        (*outer).p_sourcetext = text.as_ptr();
+        let query =
+            pg_sys::parse_sub_analyze((*statement).stmt, outer, std::ptr::null_mut(), false, false);
         let list = (*query).targetList;
         if list.is_null() || usize::try_from((*list).length) != Ok(texts.len()) {
             return Err(not_one());

@@ -242,7 +242,10 @@ fn what_cannot_be_read_holds() {
     let db = own.database();
     let id = small_batches(&db);
     let _standby = own.standby();
-    until(|| db.one::<bool>("SELECT bool_or(state = 'streaming') FROM pg_stat_replication"));
+    // Until its first answer nobody knows how far it is.
+    until(|| {
+        db.one::<bool>("SELECT coalesce(bool_and(state = 'streaming' AND replay_lsn IS NOT NULL), false) FROM pg_stat_replication")
+    });
     goes_on(&db, id);
     db.run(
         "CREATE ROLE plain;

@@ -322,7 +322,10 @@ fn a_script_may_begin_with_its_search_path() {
     db.run(&format!(
         "SET search_path = other; SELECT migrate.apply($d${script}$d$)"
     ));
-    db.run("SET search_path = other; CALL migrate.upgrade()");
+    let mut driver = db.connect();
+    for command in ["SET search_path = other", "CALL migrate.upgrade()"] {
+        driver.batch_execute(command).expect(command);
+    }
     assert_eq!(
         db.rows("SELECT state, search_path FROM migrate.revision"),
         [["applied", r#""Sales, Ops", public"#]]

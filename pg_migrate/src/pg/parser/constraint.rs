@@ -70,6 +70,7 @@ fn constraint(node: &pg_sys::Constraint, cut: &Cut, body: &Range<usize>) -> Opti
     let mut made = Constraint {
         name: raw::text(node.conname),
         kind,
+        including: raw::strings(node.including),
         definition: cut.text(body)?.to_owned(),
         nulls_not_distinct: node.nulls_not_distinct,
         deferrable: node.deferrable,

@@ -108,3 +108,17 @@ pub fn before_collation(data_type: &str) -> (&str, &str) {
         .find(|token| token.depth == 0 && token.word(data_type, "collate"))
         .map_or((data_type, ""), |token| data_type.split_at(token.start))
 }
+
+/// The type alone, of a column definition that may go on with COLLATE, COMPRESSION or STORAGE.
+pub fn bare_type(data_type: &str) -> &str {
+    scan(data_type)
+        .iter()
+        .skip(1) // a type may have such a name
+        .find(|token| {
+            token.depth == 0
+                && ["collate", "compression", "storage"]
+                    .iter()
+                    .any(|word| token.word(data_type, word))
+        })
+        .map_or(data_type, |token| &data_type[..token.start])
+}

@@ -18,7 +18,7 @@ pub mod tree;
 
 #[cfg(test)]
 pub use alter::words as change_words;
-pub use cut::before_collation;
+pub use cut::{bare_type, before_collation};
 pub use tree::Statement;
 
 use crate::fault::{Fault, Result, state};

@@ -312,6 +312,8 @@ pub struct Constraint {
     pub kind: ConstraintKind,
     /// The columns of the key; for a CHECK those it mentions, once each.
     pub columns: Vec<String>,
+    /// Those that its index only holds.
+    pub including: Vec<String>,
     /// Everything after `CONSTRAINT name`, in the form of a table constraint.
     pub definition: String,
     /// What a CHECK holds in its parentheses.

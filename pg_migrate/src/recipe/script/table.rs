@@ -252,8 +252,9 @@ fn merge(made: &mut [Operation], next: &Operation) -> bool {
 pub fn free_name(table: &Name, constraint: &Constraint, taken: &mut Vec<String>) -> String {
     let name = constraint.name.clone().unwrap_or_else(|| {
         let label = label(constraint.kind);
+        let columns = [&constraint.columns[..], &constraint.including].concat();
         (0..)
-            .map(|pass| names::constraint(&table.name, &constraint.columns, label, pass))
+            .map(|pass| names::constraint(&table.name, &columns, label, pass))
             .find(|name| !taken.contains(name))
             .unwrap_or_default()
     });

@@ -78,8 +78,9 @@ impl Planner<'_> {
                     "{new} IS NOT NULL OR ({}) IS NULL OR {old} IS NULL",
                     change.up
                 ),
+                // In this order: the way back need not know every value that the way up makes.
                 false => format!(
-                    "{} OR {}",
+                    "CASE WHEN {} THEN true ELSE {} END",
                     same(&new, &format!("({})", change.up), &change.new_type),
                     same(
                         &old,
