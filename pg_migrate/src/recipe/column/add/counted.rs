@@ -122,7 +122,7 @@ impl Planner<'_> {
             let when = identity
                 .user_specified_values
                 .as_deref()
-                .unwrap_or("BY DEFAULT")
+                .unwrap_or("ALWAYS")
                 .to_uppercase();
             let given = if options.is_empty() {
                 String::new()
