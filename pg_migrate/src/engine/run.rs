@@ -45,7 +45,7 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             wants.push(Want {
                 relation: relation.to_owned(),
                 lock,
-                only: false,
+                only: also.get("only") == Some(&Value::Bool(true)),
                 rank,
             });
         }

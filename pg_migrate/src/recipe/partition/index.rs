@@ -169,6 +169,8 @@ impl IndexTask {
         tree: &[Partition],
     ) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
+        // The last part that each table's index gets.
+        let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         let mut whole: BTreeMap<&str, String> = BTreeMap::new();
         whole.insert(self.table.as_str(), self.index.clone());
         for node in tree {
@@ -208,6 +210,7 @@ impl IndexTask {
                 for (kind, sql) in self.own_again(node, name) {
                     step = step.undo_as(kind, sql);
                 }
+                last.insert(parent, steps.len());
                 steps.push(step);
                 whole.insert(&node.key, qualified(&node.schema, name));
                 continue;
@@ -245,6 +248,7 @@ impl IndexTask {
                         format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
                     ),
                 );
+                last.insert(parent, steps.len());
                 steps.push(brief(match &self.constraint {
                     Some(owner) => format!(
                         "ALTER TABLE {} ADD CONSTRAINT {name} {} USING INDEX {name}{};\n{}",
@@ -258,6 +262,11 @@ impl IndexTask {
                 }));
             }
             whole.insert(&node.key, index);
+        }
+        for (parent, at) in last {
+            if let Some(step) = steps.get_mut(at) {
+                step.lock_above(&above(tree, parent));
+            }
         }
         Ok(steps)
     }
@@ -294,16 +303,18 @@ impl IndexTask {
                     .map(|part| (below, qualified(&below.schema, &part.name)))
             });
         match part {
-            Some((below, part)) => Ok(vec![
-                ddl(
+            Some((below, part)) => {
+                let mut step = ddl(
                     Phase::Migrate,
                     &below.key,
                     Lock::AccessExclusive,
                     format!("ALTER INDEX {index} ATTACH PARTITION {part}"),
                 )
                 .only()
-                .of_partition(&node.key),
-            ]),
+                .of_partition(&node.key);
+                step.lock_above(&above(&tree, &node.key));
+                Ok(vec![step])
+            }
             None => Err(Fault::wrong_state(format!("index {index} was left invalid"))
                 .detail(format!("All partitions of {} were detached while it was built.", node.key))
                 .hint("CALL migrate.downgrade('-1') takes the migration back; then apply it again.")),
@@ -448,4 +459,13 @@ impl Planner<'_> {
 /// By which PostgreSQL names the parts.
 pub fn names_of(shape: &IndexShape) -> Vec<String> {
     shape.keys.iter().map(|key| key.name.clone()).collect()
+}
+
+/// The tables above a partitioned one, the nearest first.
+fn above<'a>(tree: &'a [Partition], table: &str) -> Vec<&'a str> {
+    let parent = |key: &str| {
+        let node = tree.iter().find(|node| node.key == key)?;
+        node.parent.as_deref()
+    };
+    std::iter::successors(parent(table), |key| parent(key)).collect()
 }
