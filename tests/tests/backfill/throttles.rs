@@ -46,6 +46,7 @@ fn a_standby_that_lags_holds_and_releases() {
     let id = small_batches(&db);
     let standby = own.standby();
     standby.catch_up(&own);
+    answered(&db);
     goes_on(&db, id);
     let there = standby.db("postgres");
     there.run("SELECT pg_wal_replay_pause()");
@@ -70,6 +71,14 @@ fn a_standby_that_lags_holds_and_releases() {
     goes_on(&db, id);
     finish(&db, id);
     assert_eq!(unfilled(&db), 0);
+}
+
+/// Until a standby's first answer nobody knows how far it is.
+#[track_caller]
+fn answered(db: &Db) {
+    until(|| {
+        db.one::<bool>("SELECT coalesce(bool_and(state = 'streaming' AND replay_lsn IS NOT NULL), false) FROM pg_stat_replication")
+    });
 }
 
 #[track_caller]

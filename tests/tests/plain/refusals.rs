@@ -342,11 +342,13 @@ fn a_script_may_begin_with_its_search_path() {
         .count(),
         5,
     );
-    db.run("SET search_path = other; CALL migrate.downgrade('base')");
+    driver
+        .batch_execute("CALL migrate.downgrade('base')")
+        .expect("taken back");
     let after = db.rows("SELECT object, definition FROM migrate.fingerprint() ORDER BY 1, 2");
     assert_eq!(after, before);
     let failure = db.error(
-        "SELECT migrate.apply('-- migrate:revision 2\n-- migrate:up\nSET search_path = other; DROP TABLE lines;\n-- migrate:down\nSET search_path = public; CREATE TABLE lines (id int)')",
+        "SELECT migrate.apply('-- migrate:revision 2 after 1\n-- migrate:up\nSET search_path = other; DROP TABLE lines;\n-- migrate:down\nSET search_path = public; CREATE TABLE lines (id int)')",
     );
     assert!(
         failure.message.contains("another search_path")
