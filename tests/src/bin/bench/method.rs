@@ -62,7 +62,7 @@ fn batches(client: &mut Client, sql: &str) {
 fn keyset(db: &Db) {
     batches(
         &mut db.connect(),
-        "WITH batch AS (SELECT id FROM t WHERE id > $1 ORDER BY id LIMIT 10000),
+        "WITH batch AS (SELECT id FROM t WHERE id > $1::bigint ORDER BY id LIMIT 10000),
               done AS (UPDATE t SET email = username FROM batch WHERE t.id = batch.id)
          SELECT max(id) FROM batch",
     );
@@ -72,7 +72,7 @@ fn skip_locked(db: &Db) {
     batches(
         &mut db.connect(),
         "WITH done AS (UPDATE t SET email = username WHERE id IN (
-                 SELECT id FROM t WHERE email IS NULL AND $1 >= 0 LIMIT 10000 FOR UPDATE SKIP LOCKED)
+                 SELECT id FROM t WHERE email IS NULL AND $1::bigint >= 0 LIMIT 10000 FOR UPDATE SKIP LOCKED)
              RETURNING id)
          SELECT max(id) FROM done",
     );
