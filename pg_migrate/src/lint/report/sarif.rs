@@ -48,7 +48,6 @@ pub fn sarif(findings: &[Finding], file: &str) -> String {
         })
         .collect();
     json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
