@@ -54,6 +54,7 @@ pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 pub extern "C-unwind" fn _PG_init() {
     engine::register_settings();
     sync::register_settings();
+    pg::torture::register();
     pg::settings::reserve(c"migrate");
 }
 

@@ -8,6 +8,7 @@ mod db;
 mod failure;
 mod installation;
 mod server;
+pub mod torture;
 mod traffic;
 mod watch;
 

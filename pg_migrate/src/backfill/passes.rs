@@ -8,6 +8,7 @@ use super::work::{Look, event, patiently};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::spi;
+use crate::pg::torture::{self, Mutant, Point};
 use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
@@ -27,6 +28,7 @@ pub fn replaced(job: &Job, range: &Range, heap: &storage::Heap) -> Result<Look> 
     if !ledger::covered(job.job, range.relation, Some(heap.filenode))? {
         insert_pieces(job.job, range.relation, heap)?;
     }
+    torture::at(Point::Replaced);
     Ok(Look::Again)
 }
 
@@ -46,6 +48,7 @@ fn insert_pieces(job: i64, relation: u32, heap: &storage::Heap) -> Result<()> {
 /// Nothing is claimable: begins the first pass or the next one, takes in leaves attached since,
 /// has the table verified, or ends the job.
 pub fn settle(job: &Job) -> Result<Look> {
+    torture::at(Point::Settle);
     let Some(job) = ledger::lock_job(job.job)? else {
         return Ok(Look::Idle);
     };
@@ -76,6 +79,7 @@ pub fn settle(job: &Job) -> Result<Look> {
             Ok(Look::Worked(0))
         }
         _ => {
+            torture::at(Point::JobDone);
             ledger::set_job_state(job.job, "done", None)?;
             event(&job, "backfill done", None)?;
             Ok(Look::Worked(0))
@@ -107,6 +111,7 @@ fn begin_pass(job: &Job, rest: Duration) -> Result<()> {
     let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
     ledger::begin_pass(job.job, sync_triggers(job)?.as_deref(), rows, rest)?;
     ledger::clear_quarantine(job.job)?;
+    torture::at(Point::PassBegin);
     survey(job).map(drop)
 }
 
@@ -121,7 +126,11 @@ fn survey(job: &Job) -> Result<bool> {
         if !leaf.heap {
             return Err(unsupported(&leaf));
         }
-        if let Some(heap) = storage::heap(job.relation, leaf.relation)? {
+        if let Some(mut heap) = storage::heap(job.relation, leaf.relation)? {
+            if torture::mistaken(Mutant::EarlyEnd) {
+                heap.blocks = torture::noted_end(leaf.relation).unwrap_or(heap.blocks);
+            }
+            torture::at(Point::PassSurvey);
             insert_pieces(job.job, leaf.relation, &heap)?;
             any = true;
         }
@@ -163,6 +172,7 @@ fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
 /// One look at the whole table, in one snapshot and without any lock but ACCESS SHARE.
 pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
     let begun = Instant::now();
+    torture::at(Point::Verify);
     let Some(found) = patiently(job, || fill::verify(job, table))? else {
         return Ok(Look::Idle);
     };

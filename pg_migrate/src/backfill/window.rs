@@ -9,6 +9,7 @@ use super::throttle;
 use super::work::{Company, Look};
 use crate::fault::Result;
 use crate::ledger::{self, Job, Moved, Range, Window};
+use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::wait;
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,13 @@ pub fn scan(
         begun: Instant::now(),
         feedback: Feedback::new(target, range.chunk_blocks),
         target,
+        range: range.range,
         filler: Filler::new(job, table, range.relation, heap),
     };
+    let owed = torture::settle(range.range);
+    for &(first, end) in &owed {
+        batch.fill(first, end, None)?;
+    }
     if range.next_block >= range.end_block {
         return batch.revisit(range);
     }
@@ -44,7 +50,9 @@ pub fn scan(
     window.grows = feedback::grows(window.grows, fitted, hot);
     let mut left = Blocks::from_flat(&range.skipped);
     let still_locked = batch.note_locked(&mut left);
-    let done = next >= range.end_block && left.is_empty();
+    let done = next >= range.end_block
+        && left.is_empty()
+        && !torture::mistaken(Mutant::CursorFirst);
     let rest = match pinned {
         Some(pins) => Some(feedback::pinned_for(pins)),
         None => (next >= range.end_block && still_locked).then(|| retry_after(0)),
@@ -58,6 +66,7 @@ struct Batch<'a> {
     company: Company,
     begun: Instant,
     target: Duration,
+    range: i64,
     feedback: Feedback,
     filler: Filler<'a>,
 }
@@ -65,6 +74,7 @@ struct Batch<'a> {
 impl Batch<'_> {
     /// Rows that others had locked when their blocks were visited.
     fn revisit(mut self, range: &Range) -> Result<Look> {
+        torture::at(Point::Revisit);
         let mut left = Blocks::from_flat(&range.skipped);
         while !self.feedback.enough(self.begun.elapsed())
             && !self.yields()?
@@ -204,6 +214,14 @@ impl Batch<'_> {
     }
 
     fn blocks(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
+        if torture::mistaken(Mutant::CursorFirst) {
+            torture::owe(self.range, first, end);
+            return Ok(Tally::default());
+        }
+        self.fill(first, end, visit)
+    }
+
+    fn fill(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
         wait::check_interrupts();
         let begun = Instant::now();
         let tally = self.filler.blocks(first, end, visit)?;
@@ -213,6 +231,9 @@ impl Batch<'_> {
 
     /// Adds the blocks with rows that others have locked; whether there are any.
     fn note_locked(&self, left: &mut Blocks) -> bool {
+        if torture::mistaken(Mutant::NoRevisit) {
+            return false;
+        }
         for pair in self.filler.skipped.to_flat().chunks_exact(2) {
             left.add(pair[0], pair[1]);
         }
@@ -230,6 +251,7 @@ impl Batch<'_> {
         rest: Option<Duration>,
         done: bool,
     ) -> Result<()> {
+        torture::at(Point::BatchFilled);
         ledger::move_range(
             self.job.job,
             range.range,
@@ -245,6 +267,8 @@ impl Batch<'_> {
                 found: None,
                 done,
             },
-        )
+        )?;
+        torture::at(Point::BatchFiled);
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Backfill mode: the backfill's own writes never pass through the reverse mapping.
 
 use crate::pg::expression::current_transaction;
+use crate::pg::torture::{self, Mutant};
 use crate::pg::trigger::{Firing, depth};
 use std::cell::Cell;
 
@@ -42,5 +43,6 @@ pub fn is_filling(firing: Firing) -> bool {
         filling.relation == firing.relation()
             && filling.transaction == current_transaction()
             && filling.depth == depth()
+            && !torture::mistaken(Mutant::ReverseMapping)
     })
 }
