@@ -62,6 +62,8 @@ pub struct Compiled {
     pub reads: Vec<i16>,
     /// Each evaluation may give another value.
     pub volatile: bool,
+    /// Two evaluations over the same row give the same, whatever the time and the settings.
+    pub immutable: bool,
     live: Cell<Live>,
 }
 
@@ -171,6 +173,7 @@ impl Compiled {
         unsafe {
             let node = table.inline_generated(node);
             let (reads, volatile) = (columns(node)?, pg_sys::contain_volatile_functions(node));
+            let immutable = !pg_sys::contain_mutable_functions(node);
             let planned = pg_sys::expression_planner(node.cast());
             let context = long_lived();
             let before = pg_sys::MemoryContextSwitchTo(context);
@@ -181,6 +184,7 @@ impl Compiled {
                 run: Run::Expression(copy),
                 reads,
                 volatile,
+                immutable,
                 live: Cell::new(DEAD),
             })
         }
@@ -229,6 +233,7 @@ impl Compiled {
                 },
                 reads,
                 volatile: pg_sys::contain_volatile_functions(parsed.plain),
+                immutable: false,
                 live: Cell::new(DEAD),
             })
         }

@@ -104,12 +104,12 @@ impl Row for View {
     fn unfilled(&self) -> bool {
         let (xmin, frozen) = self.firing.old_version();
         !self.program.finished
-            && version::predates(
+            && (version::predates(
                 xmin,
                 frozen,
                 self.program.installed,
                 self.program.first_epoch,
-            )
+            ) || self.disagreed())
     }
 
     fn follows(&self) -> bool {
@@ -124,6 +124,22 @@ impl Row for View {
                 before.value(self.program.new.number),
                 self.program.up.over(before),
             )
+    }
+}
+
+impl View {
+    /// Before the statement `new` was null though there is something to fill it with, and the old
+    /// side is not what that null gives: no write through the trigger leaves a row so, but an ALTER
+    /// TABLE that writes every row anew does, and makes rows that are not filled look young.
+    fn disagreed(self) -> bool {
+        let row = self.firing.old_row();
+        self.program.agreeing
+            && row.value(self.program.new.number).is_null()
+            && !self.program.up.over(row).is_null()
+            && self.program.olds().any(|old| {
+                let value = row.value(old.column.number);
+                !old.column.shape.equal(value, old.down.over(row))
+            })
     }
 }
 

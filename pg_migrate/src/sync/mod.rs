@@ -10,7 +10,10 @@
 //! `install` makes that row in a subtransaction begun after the table's lock was granted: no
 //! trigger-less writer has a later id. A restored dump, a partition attached later and a trigger
 //! disabled for a while come out right by themselves, because that row is new as well. Freezing
-//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. When the
+//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. An ALTER
+//! TABLE that writes every row anew gives all of them one young xmin: there a null is one on purpose
+//! only if the old side is what `down` makes of it, which holds of every row that went through the
+//! trigger (and can be asked where `down` is immutable and reads the new column alone). When the
 //! backfill is done, `finished` ends the question with a comment on the trigger (no lock that
 //! waits for writers, dumped, seen by every backend).
 //!

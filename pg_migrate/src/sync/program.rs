@@ -34,6 +34,18 @@ impl Derivation {
     }
 }
 
+impl Derivation {
+    /// Whether nothing but `column` decides the value.
+    fn is_of_alone(&self, column: i16) -> bool {
+        match self {
+            Derivation::Copy(source) => *source == column,
+            Derivation::Run(compiled) => {
+                compiled.immutable && compiled.reads.iter().all(|read| *read == column)
+            }
+        }
+    }
+}
+
 /// The two-way part.
 pub struct Old {
     pub column: Column,
@@ -57,6 +69,9 @@ pub struct Program {
     pub policy: Policy,
     /// Other columns that `up` reads; empty where following makes no sense.
     pub sources: Vec<Column>,
+    /// Each old column is what its `down` gives of the new one alone: in a row that went through the
+    /// trigger both sides agree, and one whose sides do not has not been filled.
+    pub agreeing: bool,
     pub installed: u32,
     pub first_epoch: bool,
     pub finished: bool,
@@ -207,6 +222,11 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
     };
     Ok(Program {
         new_default: Compiled::default_of(place.relation, new.number)?,
+        agreeing: old.is_some()
+            && old
+                .iter()
+                .chain(&more)
+                .all(|old| old.down.is_of_alone(new.number)),
         old,
         more,
         new,

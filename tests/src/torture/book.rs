@@ -56,6 +56,16 @@ impl Book {
         })
     }
 
+    /// So many keys that nobody ever had, from the first of them on; `add` gives them back.
+    pub fn reserve(&self, count: i64) -> i64 {
+        self.with(|inner| {
+            let first = inner.next;
+            inner.next += count;
+            inner.busy.extend(first..inner.next);
+            first
+        })
+    }
+
     pub fn highest(&self) -> i64 {
         self.with(|inner| inner.next)
     }
@@ -76,7 +86,12 @@ impl Book {
     }
 
     pub fn add(&self, rows: impl IntoIterator<Item = (i64, Row)>) {
-        self.with(|inner| inner.rows.extend(rows));
+        self.with(|inner| {
+            for (key, row) in rows {
+                inner.rows.insert(key, row);
+                inner.busy.remove(&key);
+            }
+        });
     }
 
     /// The table was emptied while nobody wrote.

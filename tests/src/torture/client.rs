@@ -83,7 +83,7 @@ impl Worker {
             let role = if self.index % 8 == 7 { "replica" } else { "origin" };
             client
                 .batch_execute(&format!(
-                    "SET session_replication_role = {role}; SET lock_timeout = '20s'; SET synchronous_commit = on"
+                    "SET session_replication_role = {role}; SET lock_timeout = '1s'; SET synchronous_commit = on"
                 ))
                 .map_err(|error| Failure::from(&error))?;
             Ok(client)

@@ -95,6 +95,7 @@ impl Crowd {
                 side: Side::Unknown,
                 both: false,
                 synced: true,
+                rewritten: false,
                 parts,
             }),
             errors: Mutex::new(Vec::new()),

@@ -94,6 +94,12 @@ impl Row {
         }
     }
 
+    /// Looks the same filled with a NULL on purpose and not filled, once an ALTER TABLE has written
+    /// it anew.
+    pub fn is_doubtful(&self, map: Mapping) -> bool {
+        self.new == New::Unfilled && self.old == map.down(&None)
+    }
+
     /// What it must hold when all is done.
     pub fn in_the_end(&self, map: Mapping) -> Cell {
         match &self.new {
@@ -121,16 +127,21 @@ pub fn inserted(map: Mapping, side: Side, old: Cell, new: Cell) -> (Cell, Cell) 
 }
 
 /// Both columns after an UPDATE that sets these (`None`: not in its SET list): every outcome that
-/// is right, for whether the row was filled before is not known.
+/// is right, for whether the row was filled before is not known. `rewritten`: an ALTER TABLE has
+/// written every row anew meanwhile.
 pub fn updated(
     map: Mapping,
     side: Side,
     row: &Row,
     old: Option<&Cell>,
     new: Option<&Cell>,
+    rewritten: bool,
 ) -> Vec<(Cell, Cell)> {
     let before = match &row.new {
         New::Is(exact) => vec![(exact.clone(), false)],
+        New::Unfilled if rewritten && row.is_doubtful(map) => {
+            vec![(None, true), (None, false), (map.up(&row.old), false)]
+        }
         New::Unfilled => vec![(None, true), (map.up(&row.old), false)],
     };
     before
@@ -158,7 +169,7 @@ fn outcome(
     };
     let down = |new: Cell| (map.down(&new), new);
     match side {
-        Side::Old if old_changed || fill => up(old),
+        Side::Old if old_changed || unfilled && new_was.is_none() => up(old),
         Side::Old if new_changed => (old, new_was.clone()),
         Side::New if new_changed => down(new),
         Side::New if fill && new_set.is_some() => down(new),
@@ -196,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_null_on_purpose_and_one_that_is_not_filled_are_two_things() {
-        let touched = |new| updated(Mapping::Nulls, Side::Unknown, &row(cell("void"), new), None, None);
+        let touched = |new| updated(Mapping::Nulls, Side::Unknown, &row(cell("void"), new), None, None, false);
         assert_eq!(touched(New::Is(None)), [(cell("void"), None)]);
         assert_eq!(touched(New::Unfilled)[0], (cell("void"), cell("VOID")));
     }
@@ -204,7 +215,7 @@ mod tests {
     #[test]
     fn a_lossy_mapping_keeps_what_it_need_not_touch() {
         let filled = row(cell("1.7"), New::Is(cell("1")));
-        let update = |new: &Cell| updated(Mapping::Lossy, Side::Unknown, &filled, None, Some(new));
+        let update = |new: &Cell| updated(Mapping::Lossy, Side::Unknown, &filled, None, Some(new), false);
         assert_eq!(update(&cell("1")), [(cell("1.7"), cell("1"))]);
         assert_eq!(update(&cell("2")), [(cell("2"), cell("2"))]);
     }

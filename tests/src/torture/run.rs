@@ -124,6 +124,7 @@ impl<'a> Run<'a> {
                 old: true,
                 new: false,
                 finished: false,
+                rewritten: false,
             },
         }
     }
@@ -264,10 +265,10 @@ impl<'a> Run<'a> {
         let stopped = self.stop_at(STOP, &victim);
         outcome.reached = stopped.is_some() || matches!(scenario.fault, Fault::Error(_));
         let mut others = Others::start(&self.db, scenario.others);
+        drop(held);
         if self.db.one::<bool>("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname LIKE '~~pg_migrate%' AND tgrelid = 't'::regclass)") {
             self.learn_new();
         }
-        drop(held);
         self.crowd.pulse(80);
         let after = self.strike(stopped.as_ref(), keeper)?;
         let _ = victim.join();
@@ -438,6 +439,11 @@ impl<'a> Run<'a> {
             }
             Fault::Cluster => self.with_ddl(&mut keeper, "CLUSTER t USING t_old_for_cluster")?,
             Fault::Rewrite => {
+                self.columns.rewritten = true;
+                if !self.crowd.pause(Duration::from_secs(1)) {
+                    release(&mut keeper);
+                }
+                self.crowd.learn(|knows| knows.rewritten = true);
                 self.with_ddl(&mut keeper, "ALTER TABLE t ALTER other TYPE bigint")?;
             }
             Fault::Truncate => {
@@ -450,10 +456,9 @@ impl<'a> Run<'a> {
                 self.crowd.resume();
             }
             Fault::Attach => {
-                let first = self.crowd.shared.book.highest() + 100_000;
-                let (sql, rows) = strike::attach(&self.db, &self.crowd.shared.book, first);
-                self.crowd.shared.book.add(rows);
+                let (sql, rows) = strike::attach(&self.db, &self.crowd.shared.book);
                 self.with_ddl(&mut keeper, &sql)?;
+                self.crowd.shared.book.add(rows);
             }
             Fault::DisableTrigger => self.without_trigger(&mut keeper)?,
             Fault::RenameColumn => {
@@ -641,6 +646,7 @@ impl<'a> Run<'a> {
             old: false,
             new: true,
             finished: true,
+            rewritten: self.columns.rewritten,
         };
         drop(book);
         let _ = outcome;

@@ -15,6 +15,8 @@ pub struct Knows {
     pub both: bool,
     /// The sync trigger is at work; otherwise nothing is derived.
     pub synced: bool,
+    /// An ALTER TABLE has written every row anew.
+    pub rewritten: bool,
     pub parts: i32,
 }
 
@@ -228,7 +230,7 @@ fn update_outcome(
         let mut rows = settled(
             knows,
             after,
-            updated(knows.map, Side::Unknown, before, old, None),
+            updated(knows.map, Side::Unknown, before, old, None, knows.rewritten),
         );
         // Its new column is right if it is what the old one gives, which no other client knows yet.
         rows.dedup();
@@ -237,7 +239,7 @@ fn update_outcome(
     settled(
         knows,
         after,
-        updated(knows.map, knows.side, before, old, new),
+        updated(knows.map, knows.side, before, old, new, knows.rewritten),
     )
 }
 

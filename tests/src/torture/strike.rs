@@ -67,7 +67,8 @@ pub fn ddl(db: &Db, sql: &str) -> JoinHandle<Result<(), Failure>> {
 }
 
 /// A partition with rows that have not been through the trigger.
-pub fn attach(db: &Db, book: &Book, first: i64) -> (String, Vec<(i64, Row)>) {
+pub fn attach(db: &Db, book: &Book) -> (String, Vec<(i64, Row)>) {
+    let first = book.reserve(300);
     let fresh: Vec<(i64, Row)> = (0..300)
         .map(|n| {
             let row = Row {
@@ -80,7 +81,6 @@ pub fn attach(db: &Db, book: &Book, first: i64) -> (String, Vec<(i64, Row)>) {
             (first + n, row)
         })
         .collect();
-    book.reserve_up_to(first + 300);
     db.run(&format!(
         "CREATE TABLE t_9 (LIKE t INCLUDING DEFAULTS INCLUDING STORAGE);
          INSERT INTO t_9 (id, part, old, fat, kept) SELECT {first} + n, 9, 'a' || n, repeat(n || '-', 2), 'k' || {first} + n
@@ -94,8 +94,7 @@ pub fn attach(db: &Db, book: &Book, first: i64) -> (String, Vec<(i64, Row)>) {
 
 /// Rows that make the table longer, by an application that knows the old column only.
 pub fn burst(db: &Db, book: &Book, count: i64) {
-    let first = book.highest();
-    book.reserve_up_to(first + count);
+    let first = book.reserve(count) - 1;
     db.run(&format!(
         "INSERT INTO t (id, part, old, fat, kept) SELECT {first} + n, 0, 'b' || n, repeat(n || '-', 2), 'k' || {first} + n
          FROM generate_series(1, {count}) n"

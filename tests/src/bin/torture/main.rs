@@ -11,6 +11,9 @@ use pg_migrate_tests::torture::{Scenario, Torturer, mutants};
 /// Tries to catch a mistake: the clients do not do the same things in the same order each time.
 const ATTEMPTS: u64 = 5;
 
+/// More of one seed says nothing new.
+const SHOWN: usize = 8;
+
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()
@@ -44,8 +47,11 @@ fn main() {
         reached += u64::from(outcome.reached);
         skipped += u64::from(outcome.skipped.is_some());
         if !outcome.wrong.is_empty() {
-            for text in &outcome.wrong {
+            for text in outcome.wrong.iter().take(SHOWN) {
                 println!("    {}", text.replace('\n', "\n    "));
+            }
+            if outcome.wrong.len() > SHOWN {
+                println!("    and {} more", outcome.wrong.len() - SHOWN);
             }
             println!("  again: make torture SEEDS=1 FIRST_SEED={seed} MUTANTS=off");
             failed.push(format!("seed {seed}"));
@@ -54,6 +60,11 @@ fn main() {
     for (mutant, scenario) in mutants() {
         if mode == "off" {
             break;
+        }
+        let control = torturer.run(&scenario, None).wrong;
+        if let Some(text) = control.first() {
+            println!("without mutant {mutant}: WRONG: {text}");
+            failed.push(format!("the scenario of {mutant}"));
         }
         let caught = (1..=ATTEMPTS).find_map(|seed| {
             let scenario = Scenario { seed, ..scenario };
