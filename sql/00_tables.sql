@@ -64,10 +64,13 @@ CREATE TABLE migrate.backfill (
     relation_name   text NOT NULL,     -- for display and for errors once the table is gone
     assignments     jsonb NOT NULL,    -- {"column": "expression", …}
     predicate       text,              -- as given; null: derived from the assignments
+    copy            jsonb,             -- {"into": table, "columns": […]}: rows are copied; null: columns are set
+    -- The expressions read rows of other tables: a row is locked before they are evaluated.
+    locks_first     boolean NOT NULL DEFAULT false,
     condition       text NOT NULL,     -- the rows still to be done, as SQL over one row
     -- Filling a row makes the condition false for it, by construction; otherwise that is checked.
     self_ending     boolean NOT NULL,
-    sync_trigger    text,              -- OIDs of the triggers that keep up with concurrent writers, if any
+    sync_trigger    text,              -- the triggers that keep up with concurrent writers, if any: OID and xmin
     owner           regrole NOT NULL,
     login           regrole NOT NULL,
     search_path     text NOT NULL DEFAULT '',

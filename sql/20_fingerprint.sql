@@ -90,6 +90,9 @@ SELECT 'constraint ' || quote_ident(k.conname) || ' on ' || c.name,
                  'comment ' || obj_description(k.oid, 'pg_constraint'))
 FROM relations c JOIN pg_constraint k ON k.conrelid = c.oid
 WHERE k.contype <> 't'
+  -- Not what a foreign key to a partitioned table has for each of its partitions: PostgreSQL names
+  -- them by number, and before 18 they do not tell whether it is validated.
+  AND NOT EXISTS (SELECT 1 FROM pg_constraint kp WHERE kp.oid = k.conparentid AND kp.conrelid = k.conrelid)
 UNION ALL
 SELECT 'trigger ' || quote_ident(g.tgname) || ' on ' || c.name,
        concat_ws(', ', pg_get_triggerdef(g.oid), 'enabled ' || g.tgenabled::text,

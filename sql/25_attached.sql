@@ -5,6 +5,8 @@
 -- away and those that make it again, or why it cannot be carried to another column (`obstacle`).
 -- One row for every object that pg_depend, pg_seclabel or a column's own row knows; a kind that is
 -- not known here has an obstacle. `mark` changes when the object does. Every name is in full.
+-- Of a partition: what it has of its own, not what came with the whole, and not what its columns are
+-- told to be.
 CREATE FUNCTION migrate.attached(relation oid, numbers int8[])
 RETURNS TABLE (kind text, what text, mark text, relation_name text, rank int, drops text[], makes text[], detail jsonb, obstacle text)
 LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
@@ -13,6 +15,12 @@ WITH RECURSIVE direct AS (
     FROM pg_depend d
     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = ANY ($2)
       AND NOT (d.classid = 'pg_class'::regclass AND d.objid = $1)
+      AND NOT ((SELECT c.relispartition FROM pg_class c WHERE c.oid = $1) AND (
+                  EXISTS (SELECT 1 FROM pg_trigger g WHERE d.classid = 'pg_trigger'::regclass AND g.oid = d.objid AND g.tgparentid <> 0)
+               OR EXISTS (SELECT 1 FROM pg_constraint k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+                                                          AND (k.conparentid <> 0 OR (k.coninhcount > 0 AND NOT k.conislocal)))
+               OR EXISTS (SELECT 1 FROM pg_inherits h JOIN pg_class i ON i.oid = h.inhrelid AND i.relkind IN ('i', 'I')
+                          WHERE d.classid = 'pg_class'::regclass AND h.inhrelid = d.objid)))
     GROUP BY d.classid, d.objid
 ), closure AS (
     SELECT r.ev_class AS view, 1 AS depth
@@ -178,8 +186,8 @@ WITH RECURSIVE direct AS (
                          FROM pg_depend o WHERE o.refclassid = 'pg_class'::regclass AND o.refobjid = c.oid AND o.deptype = 'n'),
                         (SELECT 'privileges on it were granted by another role than its owner'
                          FROM aclexplode(c.relacl) g WHERE g.grantor <> c.relowner LIMIT 1))) END,
-           jsonb_build_object('column', a.attname, 'last', to_jsonb(pg_sequence_last_value(c.oid)))
-    FROM items i JOIN pg_class c ON c.oid = i.objid AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = c.relnamespace
+           jsonb_build_object('column', a.attname, 'last', to_jsonb(pg_sequence_last_value(c.oid)), 'max', q.seqmax)
+    FROM items i JOIN pg_class c ON c.oid = i.objid AND c.relkind = 'S' JOIN pg_sequence q ON q.seqrelid = c.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = i.number
     WHERE i.classid = 'pg_class'::regclass AND i.via IS NULL
     UNION ALL
@@ -223,9 +231,13 @@ UNION ALL
 -- Not an object, but what the column is told to be besides its type.
 SELECT 'settings', 'the default, comment, privileges or statistics target of column ' || quote_ident(a.attname),
        'settings of ' || quote_ident(a.attname) || ' '
-           || md5(concat_ws(',', pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum), a.attacl, a.attstattarget, a.attnotnull, a.attidentity, a.attoptions)),
+           || md5(concat_ws(',', pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum), a.attacl, a.attstattarget, a.attnotnull, a.attidentity,
+                            -- Those that ALTER COLUMN SET knows; the server keeps marks of its own beside them.
+                            (SELECT string_agg(o.option_name || '=' || o.option_value, ' ' ORDER BY o.option_name)
+                             FROM pg_options_to_table(a.attoptions) o WHERE o.option_name ~ '^n_distinct'))),
        NULL, 0, ARRAY[]::text[], ARRAY[]::text[], NULL, NULL
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+JOIN pg_class c ON c.oid = a.attrelid AND NOT c.relispartition
 WHERE a.attrelid = $1 AND a.attnum = ANY ($2)
 UNION ALL
 SELECT 'other', pg_describe_object(i.classid, i.objid, 0), NULL, NULL, 0, ARRAY[]::text[], ARRAY[]::text[], NULL,
@@ -244,7 +256,7 @@ FROM pg_class c, LATERAL (
     SELECT 'type ' || format_type(c.reloftype, NULL), 'the table is of that type and has the type''s columns' WHERE c.reloftype <> 0
     UNION ALL
     SELECT 'a parent table', 'the column is inherited: change the parent' FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum = ANY ($2) AND a.attinhcount > 0
+    WHERE a.attrelid = c.oid AND a.attnum = ANY ($2) AND a.attinhcount > 0 AND NOT c.relispartition
     UNION ALL
     SELECT 'a security label', 'only its provider can give it to another column' FROM pg_seclabel s
     WHERE s.classoid = 'pg_class'::regclass AND s.objoid = c.oid AND s.objsubid = ANY ($2)
@@ -270,10 +282,26 @@ SELECT regexp_replace(m, ' [0-9a-f]{32}$', '') FROM unnest($3) m
 WHERE m NOT IN (SELECT mark FROM now UNION SELECT bare FROM now)
 $$;
 
+-- What partitions under a table, all but the `known` ones, have of their own on the columns.
+CREATE FUNCTION migrate.own_of_partitions("table" text, "columns" text[], known text[]) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
+WITH RECURSIVE tree(oid) AS (
+    SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = to_regclass($1) AND NOT h.inhdetachpending
+    UNION ALL
+    SELECT h.inhrelid FROM tree JOIN pg_inherits h ON h.inhparent = tree.oid AND NOT h.inhdetachpending
+)
+SELECT tree.oid::regclass || ': ' || a.what
+FROM tree, LATERAL migrate.attached(tree.oid, ARRAY(
+    SELECT attnum::int8 FROM pg_attribute WHERE attrelid = tree.oid AND attname = ANY ($2) AND NOT attisdropped)) a
+WHERE tree.oid <> ALL (ARRAY(SELECT to_regclass(k)::oid FROM unnest($3) k WHERE to_regclass(k) IS NOT NULL))
+  AND (a.kind <> 'default' OR a.obstacle IS NOT NULL)
+$$;
+
 -- The foreign keys over columns `old` of a table, on either side, each with the one that says the
--- same over columns `new`, if it is there.
+-- same over columns `new`, if it is there. `repointed`: it goes to the primary key of a partitioned
+-- table, which has one only, and can go to the new columns from the swap on.
 CREATE FUNCTION migrate.foreign_key_twins("table" text, old text[], new text[])
-RETURNS TABLE (key_name text, referencing text, twin text, comment text)
+RETURNS TABLE (key_name text, referencing text, twin text, comment text, repointed boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog SET jit = off AS $$
 WITH pairs AS (
     SELECT o.attnum AS was, n.attnum AS becomes
@@ -282,6 +310,10 @@ WITH pairs AS (
     JOIN pg_attribute n ON n.attrelid = to_regclass($1) AND n.attname = u.new AND NOT n.attisdropped
 ), keys AS (
     SELECT k.oid, k.conname, k.conrelid, k.confrelid, k.conkey, k.confkey, k.convalidated,
+           k.confrelid = to_regclass($1)
+               AND EXISTS (SELECT 1 FROM pg_constraint p JOIN pg_class c ON c.oid = p.conrelid AND c.relkind = 'p'
+                           WHERE p.conindid = k.conindid AND p.conrelid = k.confrelid AND p.contype = 'p'
+                             AND p.conkey && ARRAY(SELECT was FROM pairs)) AS repointed,
            -- Everything else they have to agree in.
            concat_ws(' ', k.confupdtype, k.confdeltype, k.confmatchtype, k.condeferrable, k.condeferred) AS rest,
            CASE WHEN k.conrelid = to_regclass($1) THEN (
@@ -296,7 +328,8 @@ WITH pairs AS (
     -- There may be several that say the same.
     SELECT k.*, row_number() OVER (PARTITION BY conrelid, confrelid, conkey, confkey, rest ORDER BY oid) AS number FROM keys k
 )
-SELECT a.conname, a.conrelid::regclass::text, b.conname, obj_description(a.oid, 'pg_constraint')
+SELECT a.conname, a.conrelid::regclass::text, b.conname, obj_description(a.oid, 'pg_constraint'),
+       a.repointed AND b.oid IS NULL
 FROM numbered a
 LEFT JOIN numbered b ON b.conrelid = a.conrelid AND b.confrelid = a.confrelid AND b.conkey = a.image AND b.confkey = a.target
                     AND b.rest = a.rest AND b.number = a.number AND (b.convalidated OR NOT a.convalidated)

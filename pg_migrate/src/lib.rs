@@ -8,6 +8,7 @@ mod engine;
 mod fault;
 mod history;
 mod ledger;
+mod lint;
 mod pg;
 mod recipe;
 mod sync;

@@ -44,7 +44,11 @@ fn every_interleaving_ends_as_written() {
         .arg(format!("--bindir={}", cluster().bin().display()))
         .arg(format!("--host={}", cluster().socket().display()))
         .arg(format!("--port={}", cluster().port()))
-        .args(["--user=postgres", "--dbname=interleavings", "--load-extension=pg_migrate"])
+        .args([
+            "--user=postgres",
+            "--dbname=interleavings",
+            "--load-extension=pg_migrate",
+        ])
         .args(specs(&folder))
         .env_remove("PGOPTIONS")
         .output()

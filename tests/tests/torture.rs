@@ -52,11 +52,38 @@ fn no_migration() {
 fn faults_at_points() {
     let mut torturer = Torturer::new();
     let scenarios = [
-        Scenario { map: Mapping::Lossy, fault: Fault::Kill9, point: "batch.filled", ..QUIET },
-        Scenario { fault: Fault::Rewrite, point: "batch.claimed", stripes: 4, ..QUIET },
-        Scenario { fault: Fault::DisableTrigger, point: "settle", time: 1, ..QUIET },
-        Scenario { fault: Fault::Attach, point: "pass.survey", time: 1, shape: Shape::Partitioned, ..QUIET },
-        Scenario { fault: Fault::RenameColumn, point: "batch.begin", time: 3, others: 0, ..QUIET },
+        Scenario {
+            map: Mapping::Lossy,
+            fault: Fault::Kill9,
+            point: "batch.filled",
+            ..QUIET
+        },
+        Scenario {
+            fault: Fault::Rewrite,
+            point: "batch.claimed",
+            stripes: 4,
+            ..QUIET
+        },
+        Scenario {
+            fault: Fault::DisableTrigger,
+            point: "settle",
+            time: 1,
+            ..QUIET
+        },
+        Scenario {
+            fault: Fault::Attach,
+            point: "pass.survey",
+            time: 1,
+            shape: Shape::Partitioned,
+            ..QUIET
+        },
+        Scenario {
+            fault: Fault::RenameColumn,
+            point: "batch.begin",
+            time: 3,
+            others: 0,
+            ..QUIET
+        },
         Scenario {
             flavor: Flavor::Migration,
             map: Mapping::Copy,
@@ -65,7 +92,12 @@ fn faults_at_points() {
             time: 1,
             ..QUIET
         },
-        Scenario { map: Mapping::Copy, fault: Fault::Promote, point: "batch.filed", ..QUIET },
+        Scenario {
+            map: Mapping::Copy,
+            fault: Fault::Promote,
+            point: "batch.filed",
+            ..QUIET
+        },
     ];
     for scenario in scenarios {
         right(&scenario, &torturer.run(&scenario, None));

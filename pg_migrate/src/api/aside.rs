@@ -40,6 +40,12 @@ fn rename_table_back(name: &str, old_name: &str) {
     function(|| engine::rename_table_back(name, old_name));
 }
 
+/// Gives everybody the rights to the rows of one table that they have in another.
+#[pg_extern(schema = "migrate")]
+fn carry_grants(from_table: &str, to_table: &str) {
+    function(|| engine::carry_grants(from_table, to_table));
+}
+
 /// Drops for good what was set aside longer ago than `older_than`; says what it dropped.
 #[pg_extern(schema = "migrate")]
 fn purge(older_than: pgrx::datum::Interval) -> SetOfIterator<'static, String> {

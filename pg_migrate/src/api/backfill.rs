@@ -3,7 +3,7 @@
 use crate::backfill::{self, Batch, Spec, TableRef};
 use crate::engine;
 use crate::fault::{Fault, Result};
-use crate::ledger;
+use crate::ledger::{self, Copying};
 use crate::pg::error::{self, or_raise};
 use crate::pg::page;
 use crate::pg::procedure::NonAtomic;
@@ -25,6 +25,7 @@ fn define(
     predicate: Option<&str>,
     target_ms: i32,
     stripes: i32,
+    locks_first: bool,
 ) -> Result<i64> {
     crate::engine::refuse_on_standby()?;
     backfill::define(&Spec {
@@ -33,13 +34,15 @@ fn define(
         predicate: predicate.map(str::to_owned),
         target_ms,
         stripes,
+        copy: None,
+        locks_first,
         step: None,
     })
 }
 
 /// Defines a backfill job and gives its number; batches run it.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0)
+CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0, locks_first boolean DEFAULT false)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_jsonb(
@@ -48,6 +51,7 @@ fn backfill_jsonb(
     predicate: Option<&str>,
     target_ms: Option<i32>,
     stripes: Option<i32>,
+    locks_first: Option<bool>,
 ) -> i64 {
     on_primary(|| match (table, set) {
         (Some(table), Some(JsonB(Value::Object(set)))) => define(
@@ -56,6 +60,7 @@ fn backfill_jsonb(
             predicate,
             target_ms.unwrap_or(backfill::TARGET_MS),
             stripes.unwrap_or_default(),
+            locks_first.unwrap_or_default(),
         ),
         (Some(_), Some(_)) => Err(Fault::invalid("the assignments are not a JSON object")
             .hint("{\"column\": \"expression\"}")),
@@ -65,7 +70,7 @@ fn backfill_jsonb(
 
 /// The same with the assignments as text: a JSON object or an UPDATE's SET list.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0)
+CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0, locks_first boolean DEFAULT false)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_text(
@@ -74,6 +79,7 @@ fn backfill_text(
     predicate: Option<&str>,
     target_ms: Option<i32>,
     stripes: Option<i32>,
+    locks_first: Option<bool>,
 ) -> i64 {
     on_primary(|| match (table, set) {
         (Some(table), Some(set)) => backfill::assignments(set).and_then(|set| {
@@ -83,9 +89,40 @@ fn backfill_text(
                 predicate,
                 target_ms.unwrap_or(backfill::TARGET_MS),
                 stripes.unwrap_or_default(),
+                locks_first.unwrap_or_default(),
             )
         }),
         _ => Err(no_null()),
+    })
+}
+
+/// Defines a job that copies rows into another table, where they are not yet. `where`: the rows
+/// still to be copied.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.backfill_copy("table" regclass, "into" regclass, columns text[], "where" text, target_ms int DEFAULT 200)
+RETURNS bigint LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn backfill_copy(
+    table: pg_sys::Oid,
+    into: pg_sys::Oid,
+    columns: Vec<String>,
+    predicate: &str,
+    target_ms: i32,
+) -> i64 {
+    on_primary(|| {
+        backfill::define(&Spec {
+            table: TableRef::Oid(table.to_u32()),
+            set: Map::new(),
+            predicate: Some(predicate.to_owned()),
+            target_ms,
+            stripes: 1,
+            copy: Some(Copying {
+                into: backfill::name_of(into.to_u32())?,
+                columns,
+            }),
+            locks_first: true,
+            step: None,
+        })
     })
 }
 

@@ -74,3 +74,35 @@ fn sync_filled(table: Oid, old_column: &CStr, new_column: &CStr) {
         sync::finished(table.to_u32(), &text(old_column), &text(new_column))
     }));
 }
+
+/// Keeps two tables in step while columns move from the one to the other. `back`: they come back.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.sync_split(source regclass, target regclass, key text[], columns text[],
+    back boolean DEFAULT false) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["sync"])]
+fn install_split(source: Oid, target: Oid, key: Vec<String>, columns: Vec<String>, back: bool) {
+    error::or_raise(subtransaction::attempt(|| {
+        sync::install_split(source.to_u32(), target.to_u32(), &key, &columns, back)
+    }));
+}
+
+/// Takes the triggers of a split off both tables.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.drop_sync_split(source regclass, target regclass) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["sync"])]
+fn drop_split(source: Oid, target: Oid) {
+    error::or_raise(subtransaction::attempt(|| {
+        sync::drop_split(source.to_u32(), target.to_u32())
+    }));
+}
+
+/// Whether a row version was written before the table had the trigger: what a backfill has to copy.
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.split_unseen("table" oid, target text, version xid) RETURNS boolean
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["sync"])]
+fn split_unseen(table: Oid, target: &str, version: pgrx::pg_sys::TransactionId) -> bool {
+    error::or_raise(sync::unseen(table.to_u32(), target, version.into_inner()))
+}

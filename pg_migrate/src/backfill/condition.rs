@@ -1,7 +1,9 @@
 //! SQL texts of a backfill: its assignments, which rows are still to be done, and the windows they
 //! are looked for in. Knows no PostgreSQL; identifiers come in quoted.
 
+use crate::ledger::Copying;
 use crate::pg::assign::Target;
+use crate::recipe::quote::ident;
 
 /// One assignment, ready for SQL.
 #[derive(Debug, Clone)]
@@ -59,6 +61,21 @@ pub fn condition(predicate: Option<&str>, derived: Option<&str>) -> String {
         (None, Some(derived)) => format!("({derived})"),
         (None, None) => "true".to_owned(),
     }
+}
+
+/// The statement that copies rows of `from` (called `alias`) where they are not yet.
+pub fn copying(copy: &Copying, from: &str, alias: &str, which: &str) -> String {
+    let columns: Vec<_> = copy.columns.iter().map(|name| ident(name)).collect();
+    let values: Vec<_> = columns
+        .iter()
+        .map(|name| format!("{alias}.{name}"))
+        .collect();
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM {from} AS {alias} WHERE {which} ON CONFLICT DO NOTHING",
+        copy.into,
+        columns.join(", "),
+        values.join(", ")
+    )
 }
 
 /// The blocks `[first, end)` of a heap, in the form that a TID Range Scan answers.

@@ -2,7 +2,7 @@
 //! care around rows that others have locked or that cannot be filled.
 
 use super::blocks::Blocks;
-use super::condition::{block_of, rows, set_list, tid_array, window};
+use super::condition::{block_of, copying, rows, set_list, tid_array, window};
 use super::storage::{self, Heap, Table};
 use super::stripes::{self, Tally, Visit};
 use super::work;
@@ -80,6 +80,9 @@ impl<'a> Filler<'a> {
     /// in the way; gives what came of it. Errors: what is wrong with more than single rows.
     pub fn blocks(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
         let window = window(self.alias, first, end);
+        if self.job.locks_first {
+            return self.locking(&window).map(|()| Tally::default());
+        }
         let (plain, tally) = match visit {
             None => (
                 subtransaction::attempt(|| self.plain(&window)),
@@ -97,20 +100,30 @@ impl<'a> Filler<'a> {
             Err(fault) => fault,
         };
         if is_conflict(&fault) {
-            match subtransaction::attempt(|| self.careful(&window)) {
-                Ok(filled) => {
-                    self.add(filled);
-                    return Ok(Tally::default());
-                }
-                Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => {}
-                Err(fault) => return Err(fault),
-            }
-        } else if !is_about_a_row(&fault) {
+            self.locking(&window)?;
+        } else if is_about_a_row(&fault) {
+            self.all(&window)?;
+        } else {
             return Err(fault);
         }
-        let all = work::within(self.job, || self.places(&window, ""))?;
-        self.each(&all)?;
         Ok(Tally::default())
+    }
+
+    /// Rows that are free are locked first, and then filled; where that fails, in ever smaller parts.
+    fn locking(&mut self, window: &str) -> Result<()> {
+        match subtransaction::attempt(|| self.careful(window)) {
+            Ok(filled) => {
+                self.add(filled);
+                Ok(())
+            }
+            Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => self.all(window),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn all(&mut self, window: &str) -> Result<()> {
+        let all = work::within(self.job, || self.places(window, ""))?;
+        self.each(&all)
     }
 
     fn add(&mut self, filled: Filled) {
@@ -217,6 +230,12 @@ impl<'a> Filler<'a> {
     }
 
     fn update(&self, which: &str) -> Result<i64> {
+        if let Some(copy) = &self.job.copy {
+            let insert = copying(copy, &format!("ONLY {}", self.heap.name), self.alias, which);
+            let into = storage::resolve(&copy.into)?.unwrap_or_default();
+            let count = sync::filling(into, || spi::run(&insert, &[]))?;
+            return Ok(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         let update = match torture::mistaken(Mutant::JoinCopy) {
             true => self.joined(which)?,
             false => format!(

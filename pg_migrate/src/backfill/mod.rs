@@ -25,7 +25,7 @@ mod window;
 mod work;
 
 pub use control::{any_batch, cancel, next_job, pause, resume, retry, tolerant_batch};
-pub use spec::{Spec, TARGET_MS, TableRef, assignments, define};
+pub use spec::{Spec, TARGET_MS, TableRef, assignments, define, name_of};
 pub use stripes::fits;
 pub use throttle::set as set_throttle;
 pub use work::{Batch, batch};

@@ -66,8 +66,15 @@ pub fn settle(job: &Job) -> Result<Look> {
     if survey(&job)? {
         return Ok(Look::Again);
     }
-    let kept_in_sync =
-        fills_nulls(&job) && job.sync_trigger.is_some() && job.sync_trigger == sync_triggers(&job)?;
+    let now = sync_triggers(&job)?;
+    let synced = fills_nulls(&job) && job.sync_trigger.is_some();
+    if synced && now.is_some() && now != job.sync_trigger {
+        // The trigger was off for a while, or made again: rows may have been written past it
+        // anywhere. Only a pass tells them from nulls on purpose.
+        begin_pass(&job, Duration::ZERO)?;
+        return Ok(Look::Again);
+    }
+    let kept_in_sync = synced && job.sync_trigger == now;
     match standing.found {
         Some(found) if found > 0 => {
             next_pass(&job, standing.rows, found)?;

@@ -1,10 +1,10 @@
 //! What a backfill is to do, and whether it can be done.
 
-use super::condition::{Assignment, condition, cut, differs, operand, set_list};
+use super::condition::{Assignment, condition, copying, cut, differs, operand, set_list};
 use super::passes::unsupported;
 use super::storage::{self, Column, Table};
 use crate::fault::{Fault, Result, state};
-use crate::ledger::{self, Event, NewJob, StepRow};
+use crate::ledger::{self, Copying, Event, NewJob, StepRow};
 use crate::pg::{analyze, assign, error, identity, settings, spi};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -21,6 +21,11 @@ pub struct Spec {
     pub target_ms: i32,
     /// Visits of a window of blocks, 2 to 64; 1: one statement takes all of it, 0: as is best.
     pub stripes: i32,
+    /// The rows are copied there; `set` is empty.
+    pub copy: Option<Copying>,
+    /// A row is locked before its expressions are evaluated: they read other tables, which triggers
+    /// keep in step with this one.
+    pub locks_first: bool,
     /// Revision, direction and step of the migration it belongs to.
     pub step: Option<(String, String, i32)>,
 }
@@ -43,6 +48,10 @@ impl Spec {
             table: String,
             set: Map<String, Value>,
             r#where: Option<String>,
+            #[serde(default)]
+            copy: Option<Copying>,
+            #[serde(default)]
+            locks_first: bool,
         }
         let args: Args = serde_json::from_value(step.args.clone())
             .map_err(|err| Fault::internal(format!("the arguments of a backfill step: {err}")))?;
@@ -52,6 +61,8 @@ impl Spec {
             predicate: args.r#where,
             target_ms: TARGET_MS,
             stripes: 0,
+            copy: args.copy,
+            locks_first: args.locks_first,
             step: Some((step.revision.clone(), step.direction.clone(), step.step)),
         })
     }
@@ -112,10 +123,20 @@ pub fn define(spec: &Spec) -> Result<i64> {
         return Err(Fault::invalid(format!("stripes is {}", spec.stripes))
             .hint("0 to 64: 0 finds what is best, 1 takes every row at its first visit."));
     }
-    let checked = check(relation, &table, spec)?;
-    let text = condition(spec.predicate.as_deref(), checked.derived.as_deref());
-    dry_run(&table, &checked.assignments, &text)?;
-    tell(&table, &checked.columns);
+    let (text, self_ending) = match &spec.copy {
+        Some(copy) => (copied(&table, copy, spec.predicate.as_deref())?, true),
+        None => {
+            let checked = check(relation, &table, spec)?;
+            let text = condition(spec.predicate.as_deref(), checked.derived.as_deref());
+            dry_run(&table, &checked.assignments, &text)?;
+            tell(&table, &checked.columns);
+            (text, checked.derived.is_some())
+        }
+    };
+    let copy = spec
+        .copy
+        .as_ref()
+        .and_then(|copy| serde_json::to_value(copy).ok());
     let job = ledger::insert_job(&NewJob {
         step: spec
             .step
@@ -125,8 +146,10 @@ pub fn define(spec: &Spec) -> Result<i64> {
         relation_name: &table.name,
         assignments: &Value::Object(spec.set.clone()),
         predicate: spec.predicate.as_deref(),
+        copy: copy.as_ref(),
+        locks_first: spec.locks_first || copy.is_some(),
         condition: &text,
-        self_ending: checked.derived.is_some(),
+        self_ending,
         owner: identity::current(),
         login: identity::session(),
         search_path: &search_path()?,
@@ -140,6 +163,13 @@ pub fn define(spec: &Spec) -> Result<i64> {
         ..Event::default()
     })?;
     Ok(job)
+}
+
+/// The schema-qualified name of a table.
+pub fn name_of(relation: u32) -> Result<String> {
+    storage::table(relation)?
+        .map(|table| table.name)
+        .ok_or_else(|| Fault::new(state::UNDEFINED_TABLE, "the table does not exist"))
 }
 
 fn search_path() -> Result<String> {
@@ -176,6 +206,29 @@ fn check_table(relation: u32, table: &Table) -> Result<()> {
         Some(leaf) => Err(unsupported(leaf)),
         None => Ok(()),
     }
+}
+
+/// The condition under which rows are copied, after PostgreSQL's own checks of the statement.
+fn copied(table: &Table, copy: &Copying, predicate: Option<&str>) -> Result<String> {
+    let Some(predicate) = predicate else {
+        return Err(
+            Fault::invalid("the backfill cannot tell which rows are copied").hint(
+                "Give a \"where\" that is true for rows still to be copied, such as NOT EXISTS (SELECT FROM copies c WHERE c.id = t.id).",
+            ),
+        );
+    };
+    let text = condition(Some(predicate), None);
+    let scope = settings::Scope::new();
+    scope.set("row_security", "off");
+    let insert = copying(
+        copy,
+        &format!("ONLY {}", table.name),
+        &table.alias,
+        &operand(&text),
+    );
+    let outcome = spi::run(&format!("EXPLAIN (COSTS OFF) {insert}"), &[]);
+    drop(scope);
+    outcome.map(|_| text)
 }
 
 struct Checked<'a> {

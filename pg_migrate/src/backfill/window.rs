@@ -50,9 +50,8 @@ pub fn scan(
     window.grows = feedback::grows(window.grows, fitted, hot);
     let mut left = Blocks::from_flat(&range.skipped);
     let still_locked = batch.note_locked(&mut left);
-    let done = next >= range.end_block
-        && left.is_empty()
-        && !torture::mistaken(Mutant::CursorFirst);
+    let done =
+        next >= range.end_block && left.is_empty() && !torture::mistaken(Mutant::CursorFirst);
     let rest = match pinned {
         Some(pins) => Some(feedback::pinned_for(pins)),
         None => (next >= range.end_block && still_locked).then(|| retry_after(0)),
@@ -200,7 +199,8 @@ impl Batch<'_> {
             0 => feedback::STRIPES,
             given => f64::from(given),
         };
-        let useless = wanted <= 1.0 || !self.company.alone || self.job.unstriped;
+        let useless =
+            wanted <= 1.0 || !self.company.alone || self.job.unstriped || self.job.locks_first;
         if useless {
             return Ok(None);
         }

@@ -14,12 +14,13 @@ SELECT k.conname AS name,
        k.condeferrable AS deferrable, k.condeferred AS deferred, k.convalidated AS validated,
        obj_description(k.oid, 'pg_constraint') AS comment,
        CASE WHEN NOT pg_has_role(c.relowner, 'USAGE') THEN 'its table belongs to role ' || quote_ident(pg_get_userbyid(c.relowner))
-            WHEN k.conparentid <> 0 OR c.relkind <> 'r' OR c.relispartition OR rc.relkind <> 'r' OR rc.relispartition THEN 'a partitioned table is part of it'
+            WHEN c.relispartition OR rc.relispartition THEN 'it is that of a partition alone'
             WHEN coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) THEN 'it is temporal'
             WHEN NOT coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) THEN 'it is not enforced'
-       END AS obstacle
+       END AS obstacle,
+       'p' IN (c.relkind, rc.relkind) AS partitioned
 FROM pg_constraint k
 JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class rc ON rc.oid = k.confrelid JOIN pg_namespace rn ON rn.oid = rc.relnamespace
-WHERE k.contype = 'f' AND (k.conrelid = $1::oid OR k.confrelid = $1::oid)
+WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = $1::oid OR k.confrelid = $1::oid)
 ORDER BY 2, 1

@@ -18,6 +18,6 @@ pub use locks::{Blocker, blockers};
 pub use object::{view, views_above};
 pub use relation::{
     Attachment, IndexState, attachment, exists, extension_owner, has_extension, has_part,
-    index_state, is_mine, is_table, may_lock, on_standby, resolve, size, sleeping_triggers,
-    unvalidated,
+    index_state, is_mine, is_table, later_triggers, may_lock, on_standby, resolve, size,
+    sleeping_triggers, unvalidated,
 };

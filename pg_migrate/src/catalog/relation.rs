@@ -258,9 +258,14 @@ pub fn size(name: &str) -> Result<Option<Size>> {
         return Ok(None);
     };
     spi::first(
-        "SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::float8 AS rows, \
+        // Rows that nobody has counted are guessed as the planner does: by the width of the columns.
+        "SELECT coalesce(sum(CASE WHEN c.reltuples >= 0 THEN c.reltuples \
+                                  ELSE round(pg_catalog.pg_relation_size(c.oid) / (28.0 + w.width)) END), 0)::float8 AS rows, \
                 coalesce(sum(pg_catalog.pg_table_size(c.oid)), 0)::float8 AS bytes \
          FROM pg_catalog.pg_class c \
+         CROSS JOIN LATERAL ( \
+             SELECT coalesce(sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 32 END), 0) AS width \
+             FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) w \
          WHERE c.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree($1::oid) t WHERE t.isleaf) \
             OR (c.oid = $1::oid AND c.relkind <> 'p')",
         &[Arg::Oid(oid)],
@@ -292,14 +297,38 @@ pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
     )
 }
 
-/// Sync triggers of the table that are not enabled for every kind of session.
+/// Sync triggers of the table and its partitions that are not enabled for every kind of session.
 pub fn sleeping_triggers(relation: u32) -> Result<Vec<String>> {
     names(
-        "SELECT t.tgname::text AS name FROM pg_catalog.pg_trigger t \
+        "WITH RECURSIVE tables AS ( \
+             SELECT $1::oid AS oid \
+             UNION \
+             SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tables ON i.inhparent = tables.oid) \
+         SELECT t.tgname::text || CASE WHEN t.tgrelid = $1::oid THEN '' ELSE ' on ' || t.tgrelid::regclass::text END AS name \
+         FROM pg_catalog.pg_trigger t \
+         JOIN tables ON tables.oid = t.tgrelid \
          JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-         WHERE t.tgrelid = $1::oid AND n.nspname = 'migrate' AND p.proname = 'sync_column_trigger' \
+         WHERE n.nspname = 'migrate' AND p.proname = 'sync_column_trigger' \
            AND t.tgenabled <> 'A' ORDER BY 1",
+        relation,
+    )
+}
+
+/// Triggers of the user's that run before rows are written but after a sync trigger of the table.
+pub fn later_triggers(relation: u32) -> Result<Vec<String>> {
+    names(
+        "SELECT t.tgname::text AS name FROM pg_catalog.pg_trigger t \
+         WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 \
+           AND t.tgname::text COLLATE \"C\" > ( \
+               SELECT min(s.tgname::text COLLATE \"C\") FROM pg_catalog.pg_trigger s \
+               JOIN pg_catalog.pg_proc p ON p.oid = s.tgfoid \
+               JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+               WHERE s.tgrelid = t.tgrelid AND n.nspname = 'migrate' AND p.proname = 'sync_column_trigger') \
+           AND NOT EXISTS ( \
+               SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+               WHERE p.oid = t.tgfoid AND n.nspname = 'migrate' AND p.proname = 'sync_column_trigger') \
+         ORDER BY 1",
         relation,
     )
 }

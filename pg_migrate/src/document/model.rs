@@ -23,7 +23,8 @@ pub use object::{
 pub use partition::{AttachPartition, DetachPartition};
 pub use table::{
     Check, Column, CreateTable, DropTable, Exclude, Generated, Identity, IndexParameters,
-    References, RenameTable, ReplicaIdentity, SetReplicaIdentity, TableConstraint, TableReferences,
+    References, RenameTable, ReplicaIdentity, SetReplicaIdentity, SplitColumn, SplitReferences,
+    SplitTable, TableConstraint, TableReferences, UnsplitTable,
 };
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,10 @@ pub enum Operation {
     MergeColumns(MergeColumns),
     /// Ours: the inverse of `merge_columns`.
     UnmergeColumns(UnmergeColumns),
+    /// Ours: columns move to a table of their own.
+    SplitTable(SplitTable),
+    /// Ours: the inverse of `split_table`.
+    UnsplitTable(UnsplitTable),
     // Ours: objects other than tables.
     AddEnumValue(AddEnumValue),
     RenameEnumValue(RenameEnumValue),
@@ -134,6 +139,8 @@ impl Operation {
             Operation::DetachPartition(_) => "detach_partition",
             Operation::MergeColumns(_) => "merge_columns",
             Operation::UnmergeColumns(_) => "unmerge_columns",
+            Operation::SplitTable(_) => "split_table",
+            Operation::UnsplitTable(_) => "unsplit_table",
             Operation::Restore(_) => "restore",
             Operation::Statement(_) => "statement",
         }
@@ -164,6 +171,8 @@ impl Operation {
             | Operation::TouchColumn(op)
             | Operation::UntouchColumn(op) => &op.table,
             Operation::Restore(op) => &op.table,
+            Operation::SplitTable(op) => &op.table,
+            Operation::UnsplitTable(op) => &op.table,
             _ => return None,
         })
     }

@@ -1,5 +1,6 @@
 //! Other shapes of the same thing, turned into the model's before it is read: empty strings that
-//! stand for absent fields, keys of an index by name, bare SELECTs as expressions.
+//! stand for absent fields, keys of an index by name, a new name as an alteration,
+//! bare SELECTs as expressions.
 
 mod select;
 mod shapes;
@@ -16,6 +17,7 @@ pub fn adapt(document: &mut Value) {
             let Value::Object(operation) = operation else {
                 continue;
             };
+            shapes::renaming(operation);
             for (kind, body) in operation.iter_mut() {
                 adapt_operation(kind, body);
             }

@@ -5,7 +5,8 @@ mod object;
 mod partition;
 
 use super::model::{
-    AlterColumn, Backfill, Column, CreateIndex, CreateTable, Operation, SetReplicaIdentity, Values,
+    AlterColumn, Backfill, Column, CreateIndex, CreateTable, Operation, SetReplicaIdentity,
+    SplitTable, Values,
 };
 use super::names;
 use super::text::did_you_mean;
@@ -154,6 +155,7 @@ fn check(place: &Place, operation: &Operation) -> Result<()> {
             place.renamed("constraint", &op.from, &op.to)
         }
         Operation::SetReplicaIdentity(op) => replica_identity(place, op),
+        Operation::SplitTable(op) => split_table(place, op),
         Operation::Statement(op) => operations(&place.0, &op.operations),
         Operation::Sql(op) => {
             place.text("up", Some(&op.up))?;
@@ -232,6 +234,27 @@ fn create_table(place: &Place, op: &CreateTable) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn split_table(place: &Place, op: &SplitTable) -> Result<()> {
+    place.sql_name("table", &op.table)?;
+    place.sql_name("into", &op.into)?;
+    place.names("key", &op.key)?;
+    place.names("columns", &op.columns)?;
+    if let Some(references) = &op.references {
+        place.field("references").name("name", &references.name)?;
+    }
+    if op.columns.is_empty() {
+        return Err(place.field("columns").wrong("no column is to move").hint(
+            "Write {\"split_table\": {\"table\": \"users\", \"into\": \"user_profiles\", \"columns\": [\"bio\"]}}.",
+        ));
+    }
+    match op.columns.iter().find(|column| op.key.contains(column)) {
+        Some(column) => Err(place.field("columns").wrong(format!(
+            "column \"{column}\" is part of the key, which both tables have"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A value for each column. `columns`: those it may be for; none: not known here.

@@ -340,21 +340,9 @@ pub fn purge(older_than: &str) -> Result<Vec<String>> {
 
 /// Renames a table and leaves an updatable view under the old name, with the same privileges.
 pub fn rename_table(name: &str, to: &str) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Grant {
-        privilege: String,
-        grantee: String,
-    }
     let table = known(name)?;
     let key = qualified(&table.schema, &table.name);
     let new = qualified(&table.schema, to);
-    let grants: Vec<Grant> = spi::select(
-        "SELECT g.privilege_type AS privilege, \
-                CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END AS grantee \
-         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) g \
-         WHERE c.oid = $1::oid AND g.grantee <> c.relowner AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')",
-        &[Arg::Oid(table.oid)],
-    )?;
     spi::run(&format!("ALTER TABLE {key} RENAME TO {}", ident(to)), &[])?;
     spi::run(
         &format!("CREATE VIEW {key} WITH (security_invoker = true) AS SELECT * FROM {new}"),
@@ -372,9 +360,31 @@ pub fn rename_table(name: &str, to: &str) -> Result<()> {
             )?;
         }
     }
+    grant_alike(table.oid, &key)
+}
+
+/// Gives everybody the rights in `to` that they have in `from`, as far as rows are concerned.
+pub fn carry_grants(from: &str, to: &str) -> Result<()> {
+    let (from, to) = (known(from)?, known(to)?);
+    grant_alike(from.oid, &qualified(&to.schema, &to.name))
+}
+
+fn grant_alike(from: u32, to: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Grant {
+        privilege: String,
+        grantee: String,
+    }
+    let grants: Vec<Grant> = spi::select(
+        "SELECT g.privilege_type AS privilege, \
+                CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END AS grantee \
+         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) g \
+         WHERE c.oid = $1::oid AND g.grantee <> c.relowner AND g.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')",
+        &[Arg::Oid(from)],
+    )?;
     for grant in grants {
         spi::run(
-            &format!("GRANT {} ON {key} TO {}", grant.privilege, grant.grantee),
+            &format!("GRANT {} ON {to} TO {}", grant.privilege, grant.grantee),
             &[],
         )?;
     }

@@ -64,14 +64,12 @@ pub fn phase(
 ) -> Result<()> {
     let id = revision.revision.as_str();
     let mut group: Vec<StepRow> = Vec::new();
-    let steps: Vec<StepRow> = ledger::steps(id, direction)?
-        .into_iter()
-        .filter(|step| step.phase == Phase::Contract)
-        .collect();
-    let begun = steps
-        .iter()
-        .any(|step| step.kind != Kind::Verify && step.is_over());
-    for step in steps {
+    let steps = of_contract(id, direction)?;
+    let begun = steps.iter().any(|step| step.is_over() && takes_away(step));
+    if !begun {
+        settle(transactions, revision, direction)?;
+    }
+    for step in of_contract(id, direction)? {
         // What was verified before an interruption is verified again, for time has passed; but not
         // once something is gone that it reads.
         let again = step.kind == Kind::Verify && !begun && step.state == "done";
@@ -97,13 +95,45 @@ pub fn phase(
     flush(transactions, revision, &mut group)
 }
 
-/// A verification that found something leaves the migration where it was.
+fn of_contract(id: &str, direction: &str) -> Result<Vec<StepRow>> {
+    let steps = ledger::steps(id, direction)?.into_iter();
+    Ok(steps.filter(|step| step.phase == Phase::Contract).collect())
+}
+
+/// Whether the step does more than look, or build what nobody uses yet.
+fn takes_away(step: &StepRow) -> bool {
+    !matches!(step.kind, Kind::Verify | Kind::Partitions) && !run::builds(step)
+}
+
+/// Builds what partitions lack that came since they were last looked for.
+fn settle(transactions: &mut dyn Transactions, revision: &Revision, direction: &str) -> Result<()> {
+    let id = revision.revision.as_str();
+    for step in of_contract(id, direction)? {
+        if step.kind == Kind::Partitions && step.is_over() {
+            ledger::set_step(&step, "queued", None)?;
+        }
+    }
+    loop {
+        let next = of_contract(id, direction)?
+            .into_iter()
+            .find(|step| !step.is_over() && (step.kind == Kind::Partitions || run::builds(step)));
+        let Some(step) = next else {
+            return Ok(());
+        };
+        recording(transactions, revision, Some(&step), |transactions| {
+            run::step(transactions, revision, &step)
+        })
+        .inspect_err(|_| back_to_expanded(transactions, &step))?;
+    }
+}
+
+/// What fails before anything is taken away leaves the migration where it was.
 fn back_to_expanded(transactions: &mut dyn Transactions, step: &StepRow) {
-    if step.kind == Kind::Verify && step.direction == "up" {
-        let done = ledger::steps(&step.revision, "up").is_ok_and(|steps| {
+    if !takes_away(step) && step.direction == "up" {
+        let done = of_contract(&step.revision, "up").is_ok_and(|steps| {
             steps
                 .iter()
-                .any(|s| s.phase == Phase::Contract && s.kind != Kind::Verify && s.state == "done")
+                .any(|step| takes_away(step) && step.state == "done")
         });
         if !done && ledger::set_state(&step.revision, State::Expanded).is_ok() {
             transactions.commit();

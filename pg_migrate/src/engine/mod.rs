@@ -20,8 +20,8 @@ mod swap;
 mod verify;
 
 pub use aside::{
-    purge, rename_table, rename_table_back, restore_column, restore_table, set_aside_column,
-    set_aside_table,
+    carry_grants, purge, rename_table, rename_table_back, restore_column, restore_table,
+    set_aside_column, set_aside_table,
 };
 pub use context::{Caller, Mode};
 pub use contract::contract;
@@ -35,5 +35,8 @@ pub use register::{
 };
 pub use rehearse::rehearse;
 pub use settings::register as register_settings;
-pub use swap::{move_identity, swap_foreign_keys, take_back_column};
+pub use swap::{
+    Key, carry_partition_settings, foreign_key_misses, move_identity, swap_foreign_keys,
+    swap_partitioned_index, swap_partitioned_key, take_back_column, validate_foreign_keys,
+};
 pub use verify::verify;

@@ -7,6 +7,7 @@ use crate::catalog::{self, Live};
 use crate::document::{self, Defaults, Document, nearest};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, Event};
+use crate::pg::settings::Scope;
 use crate::pg::spi::literal;
 use crate::recipe;
 use crate::recipe::step::{Kind, Phase, Step};
@@ -21,6 +22,8 @@ pub struct Preview {
     pub begun: bool,
     /// Settings of the script that its steps do not follow.
     pub passed_over: Vec<String>,
+    /// The search path that the script brings with it.
+    pub search_path: Option<String>,
 }
 
 /// A document, or a word that names a registered revision; a document that names no revision is
@@ -71,11 +74,18 @@ pub fn preview(text: &str) -> Result<Preview> {
                 irreversible: row.irreversible,
                 begun: true,
                 passed_over: Vec::new(),
+                search_path: start::search_path(&document)?,
             });
         }
     }
     let (up, _) = start::operations_of(&document)?;
+    let search_path = start::search_path(&document)?;
+    let scope = Scope::new();
+    if let Some(path) = &search_path {
+        scope.set("search_path", path);
+    }
     let mut plan = recipe::plan(&up, &Live, &document.revision)?;
+    drop(scope);
     if let (Some(message), Some(first)) = (document.no_version_schema(), plan.steps.first_mut()) {
         first.warning = Some(match first.warning.take() {
             Some(warning) => format!("{message}; {warning}"),
@@ -88,6 +98,7 @@ pub fn preview(text: &str) -> Result<Preview> {
         irreversible: plan.irreversible,
         begun: false,
         passed_over: start::passed_over(&document)?,
+        search_path,
     })
 }
 
@@ -167,6 +178,9 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
     let only = phase.map(phase_named).transpose()?;
     let plan = preview(text)?;
     let mut lines = vec![format!("-- migration {}", plan.revision.replace('\n', " "))];
+    if let Some(path) = &plan.search_path {
+        lines.push(format!("SET search_path TO {path}"));
+    }
     let brief = format!(
         "SET lock_timeout = '{}ms'",
         settings::lock_timeout().as_millis()
@@ -202,6 +216,17 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
                 lines.push(if joins { "BEGIN" } else { "COMMIT" }.to_owned());
                 open = joins;
             }
+            let settings: Vec<(&String, &str)> = step
+                .args
+                .get("settings")
+                .and_then(serde_json::Value::as_object)
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name, value.as_str()?)))
+                .collect();
+            for (name, value) in &settings {
+                lines.push(set_config(name, value));
+            }
             match step.kind {
                 Kind::Concurrent => {
                     lines.push("SET lock_timeout = 0".to_owned());
@@ -211,6 +236,9 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
                 Kind::Backfill => lines.push(as_call(&step.sql)),
                 Kind::Verify | Kind::Partitions => lines.push(as_check(step)),
                 Kind::Ddl | Kind::Validate => lines.push(step.sql.clone()),
+            }
+            for (name, _) in &settings {
+                lines.push(format!("RESET {name}"));
             }
             if plan.begun {
                 lines.push(format!(
@@ -224,7 +252,18 @@ pub fn script(text: &str, phase: Option<&str>) -> Result<Vec<String>> {
         }
     }
     lines.push("RESET lock_timeout".to_owned());
+    if plan.search_path.is_some() {
+        lines.push("RESET search_path".to_owned());
+    }
     Ok(lines)
+}
+
+fn set_config(name: &str, value: &str) -> String {
+    format!(
+        "SELECT pg_catalog.set_config({}, {}, false)",
+        literal(name),
+        literal(value)
+    )
 }
 
 /// `SELECT migrate.backfill(…)` only defines a job: by hand it has to be run too.

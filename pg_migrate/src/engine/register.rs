@@ -97,7 +97,10 @@ fn insert(document: &Document, state: State) -> Result<Registered> {
         state,
         owner: identity::current(),
         login: identity::session(),
-        search_path: &search_path()?,
+        search_path: &match start::search_path(document)? {
+            Some(own) => own,
+            None => search_path()?,
+        },
     })?;
     ledger::event(&Event {
         revision: Some(&document.revision),

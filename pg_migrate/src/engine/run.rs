@@ -66,6 +66,10 @@ pub fn brief(
     let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
     locks::with(transactions, &wants, &mut report, &mut || {
         for step in steps {
+            if let Some(why) = partitions::needless(revision, step)? {
+                pass_over(step, &why)?;
+                continue;
+            }
             let begun = Instant::now();
             within(revision, || {
                 let scope = settings(step);
@@ -222,6 +226,11 @@ fn is_gone(revision: &Revision, step: &StepRow) -> Result<bool> {
         }
         _ => Ok(false),
     }
+}
+
+/// Whether the step builds an index.
+pub fn builds(step: &StepRow) -> bool {
+    step.kind == Kind::Concurrent && index_of(step).is_some()
 }
 
 fn index_of(step: &StepRow) -> Option<&str> {

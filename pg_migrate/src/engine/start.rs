@@ -19,7 +19,26 @@ pub fn operations_of(document: &Document) -> Result<(Vec<Operation>, Option<Vec<
             let up = up.iter().cloned().map(understood).collect::<Result<_>>()?;
             Ok((up, down.clone()))
         }
-        Body::Script { up, down } => Ok((section(up)?, down.as_ref().map(section).transpose()?)),
+        Body::Script { up, down } => {
+            let path = path_of(up)?;
+            if let Some(down) = down
+                && let Some(other) = path_of(down)?
+                && path.as_ref() != Some(&other)
+            {
+                return Err(Fault::new(
+                    state::FEATURE_NOT_SUPPORTED,
+                    "the down section sets another search_path than the up section",
+                )
+                .detail(format!(
+                    "Up: {}. Down: {other}.",
+                    path.as_deref().unwrap_or("that of the session")
+                ))
+                .hint(
+                    "A migration has one search path: set the same in both, or qualify the names.",
+                ));
+            }
+            Ok((section(up)?, down.as_ref().map(section).transpose()?))
+        }
     }
 }
 
@@ -104,6 +123,19 @@ pub fn noting_drops(mut operations: Vec<Operation>) -> Vec<Operation> {
         }
     }
     operations
+}
+
+fn path_of(section: &Section) -> Result<Option<String>> {
+    let statements = parser::split(&section.text, section.first_line)?;
+    Ok(recipe::script::search_path(&statements))
+}
+
+/// The search path that the document brings with it; `None`: the session's counts.
+pub fn search_path(document: &Document) -> Result<Option<String>> {
+    match &document.body {
+        Body::Operations { .. } => Ok(None),
+        Body::Script { up, .. } => path_of(up),
+    }
 }
 
 /// The settings a script gives that its steps do not follow.

@@ -2,6 +2,14 @@
 //! and where a sequence stands. Run with the rights of the caller, inside a step's transaction and
 //! under its locks.
 
+mod index;
+mod referring;
+mod settings;
+
+pub use index::{Key, swap_partitioned_index, swap_partitioned_key};
+pub use referring::{foreign_key_misses, validate_foreign_keys};
+pub use settings::carry_partition_settings;
+
 use crate::catalog::{self, Live};
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
@@ -10,6 +18,10 @@ use crate::pg::{relation_lock, subtransaction};
 use crate::recipe::facts::Facts;
 use crate::recipe::step::Lock;
 use serde::Deserialize;
+
+fn run(sql: &str) -> Result<()> {
+    spi::run(sql, &[]).map(drop)
+}
 
 /// Drops every foreign key over columns `old` and gives its name to its twin over columns `new`.
 pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<()> {
@@ -21,7 +33,7 @@ pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<
         comment: Option<String>,
     }
     let pairs: Vec<Pair> = spi::select(
-        "SELECT key_name, referencing, twin, comment FROM migrate.foreign_key_twins($1, $2, $3)",
+        "SELECT key_name, referencing, twin, comment FROM migrate.foreign_key_twins($1, $2, $3) WHERE NOT repointed",
         &[
             Arg::Text(table),
             Arg::Texts(old.to_vec()),
@@ -38,6 +50,8 @@ pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<
             .detail("It was made after the migration began.")
             .hint("Drop it, and make it again after the contract; or contract the migration that made it first."));
         };
+        let was = referring::foreign_key_parts(on, &pair.key_name)?;
+        let is = referring::foreign_key_parts(on, twin)?;
         spi::run(&format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), &[])?;
         let twin = ident(twin);
         spi::run(
@@ -51,6 +65,7 @@ pub fn swap_foreign_keys(table: &str, old: &[String], new: &[String]) -> Result<
                 &[],
             )?;
         }
+        referring::take_key_names(&was, &is)?;
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use super::context::within;
 use crate::catalog::{self, IndexState};
 use crate::fault::Result;
-use crate::ledger::{self, Revision};
+use crate::ledger::{self, Revision, State};
 use crate::pg::{spi, subtransaction};
 use crate::recipe::step::Kind;
+use crate::sync;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,6 +17,11 @@ pub struct Finding {
     pub check: String,
     pub found: i64,
     pub detail: Option<String>,
+}
+
+/// Whether old and new application may write side by side.
+fn runs(state: State) -> bool {
+    matches!(state, State::Migrating | State::Expanded)
 }
 
 /// Runs the verifications of the revision's steps, and looks at its indexes, constraints and
@@ -47,6 +53,29 @@ pub fn verify(revision: &Revision) -> Result<Vec<Finding>> {
                     detail: Some(step.sql.clone()),
                 });
             }
+            Kind::Backfill => {
+                let sync = |side| {
+                    let name = step.args.get("sync").and_then(|sync| sync.get(side));
+                    name.and_then(Value::as_str)
+                };
+                if let (Some(table), Some(old), Some(new)) =
+                    (step.relation.as_deref(), sync("old"), sync("new"))
+                    && runs(revision.state)
+                    && let Some(oid) = within(revision, || catalog::resolve(table))?
+                {
+                    let missing = !sync::is_there(oid, old, new)?;
+                    findings.push(Finding {
+                        check: format!(
+                            "the sync trigger of {table} for column \"{new}\" is missing"
+                        ),
+                        found: i64::from(missing),
+                        detail: missing.then(|| {
+                            "what the applications write to one side does not reach the other"
+                                .to_owned()
+                        }),
+                    });
+                }
+            }
             Kind::Concurrent => {
                 if let Some(index) = step.args.get("index").and_then(Value::as_str)
                     && step.state == "done"
@@ -72,6 +101,17 @@ pub fn verify(revision: &Revision) -> Result<Vec<Finding>> {
             found: i64::try_from(open.len()).unwrap_or(i64::MAX),
             detail: (!open.is_empty()).then(|| open.join(", ")),
         });
+        let later = catalog::later_triggers(oid)?;
+        if !later.is_empty() {
+            findings.push(Finding {
+                check: format!("triggers of {table} run after its sync triggers"),
+                found: i64::try_from(later.len()).unwrap_or(i64::MAX),
+                detail: Some(format!(
+                    "what they change in a synced column does not reach the other side: {}",
+                    later.join(", ")
+                )),
+            });
+        }
         let asleep = catalog::sleeping_triggers(oid)?;
         findings.push(Finding {
             check: format!("sync triggers of {table} do not fire always"),

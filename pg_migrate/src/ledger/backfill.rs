@@ -5,7 +5,7 @@ use super::owned;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::StepRow;
 use crate::pg::spi::{self, Arg};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A job as it is stored.
@@ -17,6 +17,10 @@ pub struct Job {
     pub relation_name: String,
     /// Column (unquoted) to expression.
     pub assignments: Map<String, Value>,
+    /// Rows are copied instead of written.
+    pub copy: Option<Copying>,
+    /// A row is locked before its values are computed: they come from other tables.
+    pub locks_first: bool,
     /// The rows still to be done, as SQL over one row.
     pub condition: String,
     pub self_ending: bool,
@@ -37,6 +41,15 @@ pub struct Job {
     pub unstriped: bool,
 }
 
+/// Where rows are copied to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copying {
+    /// Schema-qualified and quoted.
+    pub into: String,
+    /// Unquoted; both tables have them.
+    pub columns: Vec<String>,
+}
+
 pub struct NewJob<'a> {
     /// Revision, direction, step.
     pub step: Option<(&'a str, &'a str, i32)>,
@@ -44,6 +57,8 @@ pub struct NewJob<'a> {
     pub relation_name: &'a str,
     pub assignments: &'a Value,
     pub predicate: Option<&'a str>,
+    pub copy: Option<&'a Value>,
+    pub locks_first: bool,
     pub condition: &'a str,
     pub self_ending: bool,
     pub owner: u32,
@@ -53,7 +68,7 @@ pub struct NewJob<'a> {
     pub stripes: i32,
 }
 
-const COLUMNS: &str = "job, revision, relation::oid::int8 AS relation, relation_name, assignments, condition, self_ending, \
+const COLUMNS: &str = "job, revision, relation::oid::int8 AS relation, relation_name, assignments, copy, locks_first, condition, self_ending, \
      sync_trigger, owner::oid::int8 AS owner, search_path, state, pass, previous_rows, target_ms, stripes, \
      error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting, \
      coalesce(unstriped_until > pg_catalog.clock_timestamp(), false) AS unstriped";
@@ -67,8 +82,8 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
     let rows: Vec<Number> = owned(|| {
         spi::write(
             "INSERT INTO migrate.backfill (revision, direction, step, relation, relation_name, assignments, predicate, \
-                    condition, self_ending, owner, login, search_path, target_ms, stripes) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING job",
+                    condition, self_ending, owner, login, search_path, target_ms, stripes, copy, locks_first) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING job",
             &[
                 Arg::OptText(new.step.map(|step| step.0)),
                 Arg::OptText(new.step.map(|step| step.1)),
@@ -84,6 +99,8 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
                 Arg::Text(new.search_path),
                 Arg::Int(new.target_ms.into()),
                 Arg::Int(new.stripes.into()),
+                Arg::OptJson(new.copy),
+                Arg::Bool(new.locks_first),
             ],
         )
     })?;

@@ -40,9 +40,9 @@ mod worker;
 
 pub use aside::{aside_of, asides_before, forget_aside, next_aside_number, remember_aside};
 pub use backfill::{
-    Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job, job_done, job_of,
-    lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle, set_unstriped,
-    unfilled,
+    Copying, Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job,
+    job_done, job_of, lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle,
+    set_unstriped, unfilled,
 };
 pub use event::{Event, event, taken_back};
 pub use range::{

@@ -7,10 +7,10 @@
 use crate::fault::{Fault, Result, state};
 use crate::pg::tuple::{Slot, Value, raw};
 use crate::pg::{settings, subtransaction};
-use parse::{Parsed, Table, columns, parse, zero_byte};
+use parse::{Parsed, Table, columns, hashes, parse, zero_byte};
 use pgrx::pg_sys;
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 
 mod parse;
@@ -37,8 +37,8 @@ pub fn check(relation: u32, expression: &str, target: i16) -> Result<String> {
             let text = pg_sys::deparse_expression(parsed.plain, context, false, false);
             CStr::from_ptr(text).to_string_lossy().into_owned()
         };
-        let stored = Compiled::expression_of(&table, &text, target)?;
-        drop((stored, scope));
+        drop(scope);
+        Compiled::expression_of(&table, &text, target)?;
         Ok(text)
     })
     .map_err(|fault| {
@@ -64,6 +64,12 @@ pub struct Compiled {
     pub volatile: bool,
     /// Two evaluations over the same row give the same, whatever the time and the settings.
     pub immutable: bool,
+    /// Bodies of SQL functions are part of it, read under the session's search path.
+    pub inlined: bool,
+    /// Hashes by which invalidations name the domains whose constraints it was planned with.
+    pub domains: Vec<u32>,
+    /// The line of the CONTEXT of its errors.
+    about: CString,
     live: Cell<Live>,
 }
 
@@ -103,16 +109,18 @@ impl Compiled {
     }
 
     fn expression_of(table: &Table, text: &str, target: i16) -> Result<Compiled> {
+        let what = format!("expression {text}");
         let scope = settings::Scope::new();
         scope.set("search_path", SEARCH_PATH);
         let parsed = parse(table, Some(ROW), text, target, &Cell::new(0))?;
-        let compiled = if parsed.subquery {
-            Self::query(table, &parsed, text, target)
-        } else {
-            Self::plan(table, parsed.assigned)
-        };
+        if parsed.subquery {
+            let compiled = Self::query(table, &parsed, text, &what, target);
+            drop(scope);
+            return compiled;
+        }
+        // What is in the bodies of SQL functions means what it means in this session.
         drop(scope);
-        compiled
+        Self::plan(table, parsed.assigned, &what, target)
     }
 
     /// The assignment `target = source` between columns of one row; `None`: the bytes are copied
@@ -151,7 +159,7 @@ impl Compiled {
             if bare == var.cast::<pg_sys::Node>() {
                 return Ok(None);
             }
-            Self::plan(&table, node).map(Some)
+            Self::plan(&table, node, "copy", target).map(Some)
         }
     }
 
@@ -164,17 +172,19 @@ impl Compiled {
             if node.is_null() || pg_sys::contain_volatile_functions(node) {
                 return Ok(None);
             }
-            Self::plan(&table, node).map(Some)
+            Self::plan(&table, node, "default", column).map(Some)
         }
     }
 
-    fn plan(table: &Table, node: *mut pg_sys::Node) -> Result<Compiled> {
+    fn plan(table: &Table, node: *mut pg_sys::Node, what: &str, target: i16) -> Result<Compiled> {
         // SAFETY: the tree is planned in the caller's context and copied into one of its own.
         unsafe {
             let node = table.inline_generated(node);
             let (reads, volatile) = (columns(node)?, pg_sys::contain_volatile_functions(node));
             let immutable = !pg_sys::contain_mutable_functions(node);
-            let planned = pg_sys::expression_planner(node.cast());
+            let (mut relations, mut items) = (null_mut(), null_mut());
+            let planned =
+                pg_sys::expression_planner_with_deps(node.cast(), &mut relations, &mut items);
             let context = long_lived();
             let before = pg_sys::MemoryContextSwitchTo(context);
             let copy = pg_sys::copyObjectImpl(planned.cast()).cast::<pg_sys::Expr>();
@@ -182,6 +192,9 @@ impl Compiled {
             Ok(Compiled {
                 context,
                 run: Run::Expression(copy),
+                inlined: !hashes(items, pg_sys::SysCacheIdentifier::PROCOID).is_empty(),
+                domains: hashes(items, pg_sys::SysCacheIdentifier::TYPEOID),
+                about: table.about(what, &reads, target),
                 reads,
                 volatile,
                 immutable,
@@ -190,7 +203,13 @@ impl Compiled {
         }
     }
 
-    fn query(table: &Table, parsed: &Parsed, text: &str, target: i16) -> Result<Compiled> {
+    fn query(
+        table: &Table,
+        parsed: &Parsed,
+        text: &str,
+        what: &str,
+        target: i16,
+    ) -> Result<Compiled> {
         let reads = columns(parsed.plain)?;
         if reads.iter().any(|column| table.is_generated(*column)) {
             return Err(Fault::new(
@@ -231,6 +250,10 @@ impl Compiled {
                     length,
                     by_value,
                 },
+                // The plan cache looks after what its plans were made with.
+                inlined: false,
+                domains: Vec::new(),
+                about: table.about(what, &reads, target),
                 reads,
                 volatile: pg_sys::contain_volatile_functions(parsed.plain),
                 immutable: false,
@@ -241,6 +264,30 @@ impl Compiled {
 
     /// The value over `row`; by-reference values live until the next evaluation.
     pub fn evaluate(&self, row: Slot) -> Value {
+        unsafe extern "C-unwind" fn name(about: *mut c_void) {
+            // SAFETY: called by errfinish while the frame below, and so the text, is alive.
+            unsafe {
+                raw::set_errcontext_domain(null());
+                raw::errcontext_msg(c"%s".as_ptr(), about.cast::<c_char>());
+            }
+        }
+        // SAFETY: pushed for the length of the evaluation; an error resets the stack.
+        unsafe {
+            let mut callback = pg_sys::ErrorContextCallback {
+                previous: pg_sys::error_context_stack,
+                callback: Some(name),
+                arg: self.about.as_ptr().cast_mut().cast(),
+            };
+            pg_sys::error_context_stack = &mut callback;
+            let value = self.run(row);
+            pg_sys::error_context_stack = callback.previous;
+            value
+        }
+    }
+
+    /// # Safety
+    /// `row` is a row of the relation it was made for.
+    unsafe fn run(&self, row: Slot) -> Value {
         match self.run {
             Run::Query {
                 plan,

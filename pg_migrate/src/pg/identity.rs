@@ -87,6 +87,12 @@ pub fn has_rights_of(role: u32) -> bool {
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
 }
 
+/// Whether `role` has the rights of `other`.
+pub fn may_act_as(role: u32, other: u32) -> bool {
+    // SAFETY: a catalog lookup inside a transaction.
+    unsafe { pg_sys::has_privs_of_role(pg_sys::Oid::from(role), pg_sys::Oid::from(other)) }
+}
+
 /// The name of a role; its number where it no longer exists.
 pub fn role_name(role: u32) -> String {
     // SAFETY: a catalog lookup inside a transaction; the palloc'd name is copied.

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod page;
 pub mod parser;
 pub mod portal;
+pub mod prepared;
 pub mod procedure;
 pub mod relation_column;
 pub mod relation_lock;

@@ -53,3 +53,16 @@ pub fn reserve(prefix: &std::ffi::CStr) {
     // SAFETY: the name outlives the call, which copies it.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
 }
+
+/// Calls `look` with the session's `search_path` as it was set.
+pub fn with_search_path<T>(look: impl FnOnce(&std::ffi::CStr) -> T) -> T {
+    // SAFETY: a string that the server keeps until the setting changes, which `look` cannot do.
+    unsafe {
+        let path = pg_sys::namespace_search_path;
+        look(if path.is_null() {
+            c""
+        } else {
+            std::ffi::CStr::from_ptr(path)
+        })
+    }
+}

@@ -24,3 +24,9 @@ pub fn lock_for_update(relation: u32) -> bool {
         !pg_sys::get_rel_name(oid).is_null()
     }
 }
+
+/// The number of the running subtransaction within its transaction.
+pub fn subtransaction() -> u32 {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}

@@ -1,14 +1,20 @@
 //! What a row trigger sees and may change. The same rule as in `tuple` holds: errors of the hot
 //! path leave by `longjmp`, so callers hold nothing that needs dropping.
 
-use crate::fault::{Fault, Result};
-use crate::pg::expression::current_transaction;
+mod catalog;
+mod kept;
+
+pub use catalog::{comment, first_epoch, installed_by, restamp, set_comment};
+pub use kept::{Held, Kept};
+
 use crate::pg::tuple::{Slot, Value, raw};
+use kept::Note;
 use pgrx::pg_sys;
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_void};
-use std::ptr::NonNull;
+use std::ffi::{CStr, c_void};
+
+mod event;
+
+pub use event::{Event, What};
 
 /// Columns that one firing can write.
 pub const MOST_COLUMNS: usize = 16;
@@ -17,6 +23,8 @@ pub const MOST_COLUMNS: usize = 16;
 #[derive(Clone, Copy)]
 pub struct Firing {
     data: *mut pg_sys::TriggerData,
+    /// The executor's entry of the trigger for this statement.
+    call: *mut pg_sys::FmgrInfo,
 }
 
 /// What the trigger's definition says.
@@ -42,18 +50,17 @@ impl Firing {
     pub unsafe fn of(fcinfo: pg_sys::FunctionCallInfo) -> Option<Firing> {
         // SAFETY: CALLED_AS_TRIGGER in trigger.h, then reads of the node it found.
         unsafe {
-            let context = (*fcinfo).context;
-            if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-                return None;
-            }
-            let data = context.cast::<pg_sys::TriggerData>();
+            let data = data_of(fcinfo)?;
             let event = (*data).tg_event;
             let operation = event & pg_sys::TRIGGER_EVENT_OPMASK;
             (event & pg_sys::TRIGGER_EVENT_ROW != 0
                 && event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE
                 && (operation == pg_sys::TRIGGER_EVENT_INSERT
                     || operation == pg_sys::TRIGGER_EVENT_UPDATE))
-                .then_some(Firing { data })
+                .then_some(Firing {
+                    data,
+                    call: (*fcinfo).flinfo,
+                })
         }
     }
 
@@ -133,43 +140,69 @@ impl Firing {
     }
 
     /// What the trigger returns to write the row with another value in one column.
-    pub fn with(self, column: i16, mut value: Value) -> pg_sys::Datum {
-        let mut number = i32::from(column);
-        // SAFETY: one column of the relation's own row type; the result lives in the executor's
-        // per-tuple context, as that of every trigger.
-        unsafe {
-            pg_sys::Datum::from(raw::heap_modify_tuple_by_cols(
-                self.unchanged().cast_mut_ptr(),
-                (*(*self.data).tg_relation).rd_att,
-                1,
-                &mut number,
-                &mut value.datum,
-                &mut value.null,
-            ))
-        }
+    pub fn with(self, column: i16, value: Value) -> pg_sys::Datum {
+        self.with_all(&[column], &[value])
     }
 
     /// The same for several columns: as many as `columns` and `values` both have.
-    pub fn with_all(self, columns: &[i32], values: &[Value]) -> pg_sys::Datum {
+    ///
+    /// As `heap_modify_tuple_by_cols`, but the slot's own arrays take the values for the moment in
+    /// which the row is formed from them: what is deformed already is not deformed again.
+    pub fn with_all(self, columns: &[i16], values: &[Value]) -> pg_sys::Datum {
         let count = columns.len().min(values.len()).min(MOST_COLUMNS);
-        let mut numbers = [0; MOST_COLUMNS];
-        let mut datums = [pg_sys::Datum::null(); MOST_COLUMNS];
-        let mut nulls = [false; MOST_COLUMNS];
-        for (at, (column, value)) in columns.iter().zip(values).take(count).enumerate() {
-            numbers[at] = *column;
-            datums[at] = value.datum;
-            nulls[at] = value.null;
-        }
-        // SAFETY: as in `with`; the arrays hold `count` entries.
+        let mut before = [Value::NULL; MOST_COLUMNS];
+        let slot = self.new_row().0;
+        // SAFETY: columns of the relation's own row type, all of them in the slot's arrays once the
+        // slot is deformed to its end; both arrays are as they were when this returns, and an error
+        // (no memory) ends the statement that they belong to. The result lives in the executor's
+        // per-tuple context, as that of every trigger.
         unsafe {
-            pg_sys::Datum::from(raw::heap_modify_tuple_by_cols(
-                self.unchanged().cast_mut_ptr(),
-                (*(*self.data).tg_relation).rd_att,
-                count as i32,
-                numbers.as_mut_ptr(),
-                datums.as_mut_ptr(),
-                nulls.as_mut_ptr(),
-            ))
+            let descriptor = (*(*self.data).tg_relation).rd_att;
+            if i32::from((*slot).tts_nvalid) < (*descriptor).natts {
+                raw::slot_getsomeattrs_int(slot, (*descriptor).natts);
+            }
+            let (datums, nulls) = ((*slot).tts_values, (*slot).tts_isnull);
+            let at = |column: i16| usize::from(column.unsigned_abs()) - 1;
+            for (i, (column, value)) in columns.iter().zip(values).take(count).enumerate() {
+                let at = at(*column);
+                before[i] = Value {
+                    datum: *datums.add(at),
+                    null: *nulls.add(at),
+                };
+                *datums.add(at) = value.datum;
+                *nulls.add(at) = value.null;
+            }
+            let tuple = raw::heap_form_tuple(descriptor, datums, nulls);
+            for (column, value) in columns.iter().zip(before).take(count) {
+                *datums.add(at(*column)) = value.datum;
+                *nulls.add(at(*column)) = value.null;
+            }
+            let given: pg_sys::HeapTuple = self.unchanged().cast_mut_ptr();
+            (*(*tuple).t_data).t_ctid = (*(*given).t_data).t_ctid;
+            (*tuple).t_self = (*given).t_self;
+            (*tuple).t_tableOid = (*given).t_tableOid;
+            pg_sys::Datum::from(tuple)
+        }
+    }
+
+    /// What was kept for this statement by `keep`, if it is of this generation.
+    pub fn kept<T>(self, generation: u64) -> Option<Held<T>> {
+        // SAFETY: fn_extra is null or what `keep` put there; nothing else runs as this function.
+        unsafe {
+            let note = (*self.call).fn_extra.cast::<Note<T>>();
+            (!note.is_null() && (*note).generation == generation).then(|| (*note).held)
+        }
+    }
+
+    /// Keeps `held` at hand for the statement's further rows: no look-up by the trigger's OID.
+    pub fn keep<T>(self, generation: u64, held: Held<T>) {
+        // SAFETY: memory that lives as long as the executor's entry, which is no longer than the
+        // transaction in which `held` is valid.
+        unsafe {
+            let size = size_of::<Note<T>>();
+            let note = pg_sys::MemoryContextAlloc((*self.call).fn_mcxt, size).cast::<Note<T>>();
+            note.write(Note { generation, held });
+            (*self.call).fn_extra = note.cast();
         }
     }
 
@@ -205,10 +238,23 @@ impl Firing {
     }
 }
 
+/// The trigger data of the call, if it is one of a trigger.
+///
+/// # Safety
+/// `fcinfo` is the frame of the call that PostgreSQL is making.
+unsafe fn data_of(fcinfo: pg_sys::FunctionCallInfo) -> Option<*mut pg_sys::TriggerData> {
+    // SAFETY: CALLED_AS_TRIGGER in trigger.h.
+    unsafe {
+        let context = (*fcinfo).context;
+        (!context.is_null() && (*context).type_ == pg_sys::NodeTag::T_TriggerData)
+            .then(|| context.cast())
+    }
+}
+
 /// How deep in triggers the backend is (`pg_trigger_depth()`).
 pub fn depth() -> i32 {
-    // SAFETY: takes no arguments and reads a backend-local counter.
-    unsafe { pgrx::direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]).unwrap_or_default() }
+    // SAFETY: takes no arguments, looks at no frame and reads a backend-local counter.
+    unsafe { raw::pg_trigger_depth(std::ptr::null_mut()).value() as i32 }
 }
 
 /// The number of the running command in its transaction.
@@ -217,79 +263,67 @@ pub fn command() -> u32 {
     unsafe { pg_sys::GetCurrentCommandId(false) }
 }
 
-/// The raw xmin of the trigger's row in `pg_trigger`: the transaction that created, enabled or
-/// attached it, after it had the table's lock.
-pub fn installed_by(trigger: u32) -> Result<u32> {
-    // SAFETY: a catalog scan by the unique index on oid, ended before the function returns.
+/// The table that is about to be rewritten, when this call is that of an event trigger on
+/// `table_rewrite`.
+///
+/// # Safety
+/// `fcinfo` is the frame of the call that PostgreSQL is making.
+pub unsafe fn rewritten(fcinfo: pg_sys::FunctionCallInfo) -> Option<u32> {
+    // SAFETY: CALLED_AS_EVENT_TRIGGER in event_trigger.h; the OID is known during this event alone,
+    // and looks at no frame.
     unsafe {
-        let catalog = pg_sys::table_open(pg_sys::TriggerRelationId, pg_sys::AccessShareLock as i32);
-        let mut key = pg_sys::ScanKeyData::default();
-        pg_sys::ScanKeyInit(
-            &mut key,
-            pg_sys::Anum_pg_trigger_oid as i16,
-            pg_sys::BTEqualStrategyNumber as u16,
-            pg_sys::F_OIDEQ.into(),
-            pg_sys::Datum::from(pg_sys::Oid::from(trigger)),
-        );
-        let scan = pg_sys::systable_beginscan(
-            catalog,
-            pg_sys::TriggerOidIndexId.into(),
-            true,
-            std::ptr::null_mut(),
-            1,
-            &mut key,
-        );
-        let tuple = pg_sys::systable_getnext(scan);
-        let xmin = (!tuple.is_null()).then(|| u32::from((*(*tuple).t_data).t_choice.t_heap.t_xmin));
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(catalog, pg_sys::AccessShareLock as i32);
-        xmin.ok_or_else(|| Fault::internal(format!("trigger {trigger} is not in pg_trigger")))
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            return None;
+        }
+        let event = (*context.cast::<pg_sys::EventTriggerData>()).event;
+        (CStr::from_ptr(event) == c"table_rewrite")
+            .then(|| pg_sys::pg_event_trigger_table_rewrite_oid(fcinfo).value() as u32)
     }
 }
 
-/// Whether transaction ids have never wrapped around in this cluster.
-pub fn first_epoch() -> bool {
-    // SAFETY: reads shared memory under its own lock.
-    unsafe { pg_sys::ReadNextFullTransactionId().value >> 32 == 0 }
+/// What may have changed under a thing that was worked out before.
+#[derive(Debug, Clone, Copy)]
+pub enum Changed {
+    Relation(u32),
+    /// A type, by the hash under which the system cache knows it.
+    Type(u32),
+    /// Everything, or a function: it may have been inlined.
+    Anything,
 }
 
-/// The comment on a trigger.
-pub fn comment(trigger: u32) -> Option<String> {
-    // SAFETY: a catalog lookup; the palloc'd text is copied.
-    unsafe {
-        let text = pg_sys::GetComment(trigger.into(), pg_sys::TriggerRelationId, 0);
-        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+/// Calls `on_change` when relations, types and functions change. For the life of the backend: call
+/// once.
+pub fn watch(on_change: fn(Changed)) {
+    type Callback = fn(Changed);
+    /// # Safety
+    /// `arg` is the function given to `watch`.
+    unsafe fn call(arg: pg_sys::Datum, changed: Changed) {
+        // SAFETY: as promised.
+        unsafe { std::mem::transmute::<usize, Callback>(arg.value())(changed) };
     }
-}
-
-/// Puts a comment on a trigger of `relation` and makes every backend look at the trigger again.
-/// The lock taken (ROW EXCLUSIVE, to the end of the transaction) waits for nothing but DDL.
-pub fn set_comment(relation: u32, trigger: u32, comment: &str) -> Result<()> {
-    let text = CString::new(comment).map_err(|_| Fault::invalid("a comment holds a zero byte"))?;
-    // SAFETY: catalog changes inside a transaction; the lock keeps the trigger from being dropped.
-    unsafe {
-        pg_sys::LockRelationOid(relation.into(), pg_sys::RowExclusiveLock as i32);
-        pg_sys::CreateComments(trigger.into(), pg_sys::TriggerRelationId, 0, text.as_ptr());
-        pg_sys::CacheInvalidateRelcacheByRelid(relation.into());
-    }
-    Ok(())
-}
-
-/// Calls `on_change` with a relation's OID (0: any) when its definition changes, and with 0 when a
-/// function does, for it may have been inlined. For the life of the backend: call once.
-pub fn watch(on_change: fn(u32)) {
-    type Callback = fn(u32);
     #[pgrx::pg_guard]
     unsafe extern "C-unwind" fn relation(arg: pg_sys::Datum, relation: pg_sys::Oid) {
-        // SAFETY: `arg` is the function given to `watch`.
-        let on_change: Callback = unsafe { std::mem::transmute::<usize, Callback>(arg.value()) };
-        on_change(relation.to_u32());
+        let changed = match relation.to_u32() {
+            0 => Changed::Anything,
+            relation => Changed::Relation(relation),
+        };
+        // SAFETY: registered below.
+        unsafe { call(arg, changed) };
     }
     #[pgrx::pg_guard]
     unsafe extern "C-unwind" fn function(arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-        // SAFETY: as above.
-        let on_change: Callback = unsafe { std::mem::transmute::<usize, Callback>(arg.value()) };
-        on_change(0);
+        // SAFETY: registered below.
+        unsafe { call(arg, Changed::Anything) };
+    }
+    #[pgrx::pg_guard]
+    unsafe extern "C-unwind" fn data_type(arg: pg_sys::Datum, _cache: i32, hash: u32) {
+        let changed = match hash {
+            0 => Changed::Anything,
+            hash => Changed::Type(hash),
+        };
+        // SAFETY: registered below.
+        unsafe { call(arg, changed) };
     }
     let arg = pg_sys::Datum::from(on_change as usize);
     // SAFETY: the callbacks live as long as the library, which is never unloaded.
@@ -297,6 +331,8 @@ pub fn watch(on_change: fn(u32)) {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation), arg);
         let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
         pg_sys::CacheRegisterSyscacheCallback(cache, Some(function), arg);
+        let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
+        pg_sys::CacheRegisterSyscacheCallback(cache, Some(data_type), arg);
     }
 }
 
@@ -323,7 +359,7 @@ pub unsafe fn enter(
     // SAFETY: pushed for the length of the call; an error resets the stack. Nothing here needs
     // dropping: `body`'s errors leave by longjmp.
     unsafe {
-        if Firing::of(fcinfo).is_none() {
+        if data_of(fcinfo).is_none() {
             return body(fcinfo);
         }
         let mut callback = pg_sys::ErrorContextCallback {
@@ -335,75 +371,5 @@ pub unsafe fn enter(
         let result = body(fcinfo);
         pg_sys::error_context_stack = callback.previous;
         result
-    }
-}
-
-/// What a trigger function keeps per trigger and backend. A thing that was replaced while it may
-/// still be running further up the stack is dropped in a later transaction.
-pub struct Kept<T: 'static> {
-    entries: RefCell<HashMap<u32, Entry<T>>>,
-    retired: RefCell<Vec<(u32, Box<T>)>>,
-}
-
-struct Entry<T> {
-    generation: u64,
-    thing: Box<T>,
-}
-
-/// A kept thing, valid until the end of the call that asked for it.
-pub struct Held<T: 'static>(NonNull<T>);
-
-impl<T> Clone for Held<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Held<T> {}
-
-impl<T> std::ops::Deref for Held<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: `Kept` drops nothing in the transaction in which it was held.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl<T> Kept<T> {
-    pub fn new() -> Self {
-        Kept {
-            entries: RefCell::default(),
-            retired: RefCell::default(),
-        }
-    }
-
-    /// The thing of `trigger`, if it was built in this generation.
-    pub fn get(&self, trigger: u32, generation: u64) -> Option<Held<T>> {
-        let entries = self.entries.borrow();
-        let entry = entries.get(&trigger)?;
-        (entry.generation == generation).then(|| Held(NonNull::from(&*entry.thing)))
-    }
-
-    /// Keeps `thing` in place of what was kept before.
-    pub fn keep(&self, trigger: u32, generation: u64, thing: T) -> Held<T> {
-        let now = current_transaction();
-        let gone: Vec<_> = {
-            let mut retired = self.retired.borrow_mut();
-            let (stay, gone) = retired.drain(..).partition(|(then, _)| *then == now);
-            *retired = stay;
-            gone
-        };
-        drop(gone);
-        let thing = Box::new(thing);
-        let held = Held(NonNull::from(&*thing));
-        let before = self
-            .entries
-            .borrow_mut()
-            .insert(trigger, Entry { generation, thing });
-        if let Some(before) = before {
-            self.retired.borrow_mut().push((now, before.thing));
-        }
-        held
     }
 }

@@ -9,7 +9,8 @@ use pgrx::pg_sys;
 /// PostgreSQL's own functions, unwrapped: pgrx's wrappers turn every error into a Rust panic.
 pub(super) mod raw {
     use pgrx::pg_sys::{
-        Datum, FmgrInfo, HeapTuple, MemoryContext, Oid, Size, TupleDesc, TupleTableSlot,
+        Datum, FmgrInfo, FunctionCallInfo, HeapTuple, MemoryContext, Oid, SPIPlanPtr, Size,
+        TupleDesc, TupleTableSlot,
     };
     use std::ffi::{c_char, c_int};
 
@@ -18,16 +19,19 @@ pub(super) mod raw {
         pub fn datum_image_eq(a: Datum, b: Datum, by_value: bool, length: c_int) -> bool;
         pub fn datum_image_hash(value: Datum, by_value: bool, length: c_int) -> u32;
         pub fn datumGetSize(value: Datum, by_value: bool, length: c_int) -> Size;
-        pub fn heap_modify_tuple_by_cols(
-            tuple: HeapTuple,
-            desc: TupleDesc,
-            columns: c_int,
-            numbers: *mut c_int,
-            values: *mut Datum,
-            nulls: *mut bool,
-        ) -> HeapTuple;
+        pub fn heap_form_tuple(desc: TupleDesc, values: *mut Datum, nulls: *mut bool) -> HeapTuple;
+        pub fn pg_trigger_depth(fcinfo: FunctionCallInfo) -> Datum;
         pub fn FunctionCall2Coll(f: *mut FmgrInfo, collation: Oid, a: Datum, b: Datum) -> Datum;
         pub fn GetUserId() -> Oid;
+        pub fn SPI_connect() -> c_int;
+        pub fn SPI_finish() -> c_int;
+        pub fn SPI_execute_plan(
+            plan: SPIPlanPtr,
+            values: *mut Datum,
+            nulls: *const c_char,
+            read_only: bool,
+            most: std::ffi::c_long,
+        ) -> c_int;
         pub fn MemoryContextReset(context: MemoryContext);
         pub fn errcontext_msg(format: *const c_char, ...) -> c_int;
         pub fn set_errcontext_domain(domain: *const c_char) -> c_int;
@@ -43,6 +47,11 @@ pub struct Value {
 }
 
 impl Value {
+    pub const NULL: Value = Value {
+        datum: pg_sys::Datum::null(),
+        null: true,
+    };
+
     pub fn is_null(self) -> bool {
         self.null
     }

@@ -126,6 +126,14 @@ impl Planner<'_> {
             let shadows = self.shadows(&key, &table, &op.up, &op.down)?;
             return self.constrain(op, &shadows);
         }
+        let followed = matches!(op.kind.as_str(), "unique" | "check" | "foreign_key");
+        if followed && !table.fresh {
+            let check = op.check.as_deref().unwrap_or_default();
+            let shadows = self.shadows_of(&key, &op.columns, check);
+            if !shadows.is_empty() {
+                return self.constrain(op, &shadows);
+            }
+        }
         self.new_constraint_name(&key, &table, &op.name)?;
         if op.kind == "primary_key" && !table.fresh {
             // PostgreSQL leaves NOT NULL behind when a primary key goes.
@@ -356,12 +364,27 @@ impl Planner<'_> {
                 self.not_valid(key, op, target)
             }
             "unique" | "primary_key" if !temporal => self.unique(key, table, op),
-            other => Err(Fault::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("a constraint of type \"{other}\" cannot be added to {key} online"),
-            )
-            .hint("Write the statement with -- migrate:as-written to accept the scan under ACCESS EXCLUSIVE.")),
+            other => Err(self.without_online_way(key, table, other)?),
         }
+    }
+
+    /// Of an exclusion or a temporal constraint.
+    fn without_online_way(&self, key: &str, table: &Table, kind: &str) -> Result<Fault> {
+        let size = match self.facts.size(key)? {
+            // Each row is looked for among the others: that costs what filling it would.
+            Some(size) => size.to_fill(),
+            None => table.size(),
+        };
+        Ok(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            format!("a constraint of type \"{kind}\" cannot be added to {key} online"),
+        )
+        .detail(format!(
+            "PostgreSQL can neither build its index concurrently, nor take over an index for it, nor add it NOT VALID: \
+             nobody could read or write the {} rows ({size}) meanwhile.",
+            table.row_count()
+        ))
+        .hint("Write the statement with -- migrate:as-written to accept that; or make a new table with the constraint, and move the rows there."))
     }
 
     /// NOT VALID under a brief lock, then VALIDATE in a transaction of its own.

@@ -40,6 +40,8 @@ pub struct Table {
     pub temporary: bool,
     /// Other tables inherit from it that are no partitions: its triggers do not fire for their rows.
     pub inherited: bool,
+    /// Policies say which rows a role sees.
+    pub row_security: bool,
     /// The partitioned table it is a partition of, qualified and quoted.
     pub partition_of: Option<String>,
     /// `pg_class.relreplident`: d (default), n (nothing), f (full), i (an index).
@@ -249,6 +251,8 @@ pub struct ForeignKey {
     pub deferred: bool,
     pub validated: bool,
     pub comment: Option<String>,
+    /// One of its tables is partitioned.
+    pub partitioned: bool,
     /// Why it cannot be carried.
     pub obstacle: Option<String>,
 }

@@ -80,7 +80,11 @@ impl Planner<'_> {
             let physical = self.physical(&table_key, &column.column);
             self.column(&table_key, &table, &physical)?;
         }
-        let body = definition(op);
+        let mut body = definition(op);
+        if !table.fresh {
+            // It follows the column that takes the old one's place.
+            body = self.index_on_shadows(&table_key, body)?;
+        }
         let made = Index {
             name: op.name.clone(),
             definition: body.clone(),
@@ -113,7 +117,6 @@ impl Planner<'_> {
         }));
         // While a rename is in flight the data lives under the old name, and so must the index;
         // the new application is served by a copy on the new column that leaves at contract.
-        self.mentions_none_replaced(&table_key, &body)?;
         let mut bodies = vec![(op.name.clone(), body.clone())];
         if let Some((found, lasting)) = self.renaming_of(&table_key, &body)? {
             bodies[0].1 = lasting;
@@ -167,6 +170,7 @@ impl Planner<'_> {
     fn check_definition(&self, table: &str, body: &str) -> Result<()> {
         // What this migration makes is not there yet to try it on: a type, an enum's value, a column.
         if self.barrier
+            || self.objects.mentions_label(body)
             || !self.made_objects.is_empty()
             || self.half_known(table)
             || self.plan.touches.iter().any(|touch| touch.table == table)
@@ -191,17 +195,6 @@ impl Planner<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// An index on a column that a type change replaces would leave with it.
-    fn mentions_none_replaced(&self, table: &str, body: &str) -> Result<()> {
-        for (_, column) in self.replaced.keys().filter(|(key, _)| key == table) {
-            let as_is = self.index_renamed(table, body, "", "")?;
-            if self.index_renamed(table, body, column, "pg_migrate_other")? != as_is {
-                return self.not_replaced(table, column);
-            }
-        }
-        Ok(())
     }
 
     pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {

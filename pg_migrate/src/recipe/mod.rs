@@ -15,10 +15,12 @@ pub mod quote;
 mod remarks;
 pub mod script;
 mod shadow;
+mod split;
 pub mod step;
 mod table;
 mod types;
 pub mod written;
 
-pub use column::touch_trigger;
+pub use column::{carry_attributes, touch_trigger};
 pub use plan::{How, Plan, Touch, plan};
+pub use shadow::foreign_key_definition;

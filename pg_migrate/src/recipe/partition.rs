@@ -8,10 +8,12 @@ mod detach;
 mod fit;
 mod foreign_key;
 mod index;
+mod key;
 mod unique;
 
 pub use foreign_key::ForeignKeyTask;
-pub use index::IndexTask;
+pub use index::{IndexTask, Owner, names_of};
+pub use key::KeyTask;
 
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Facts, Partition};
@@ -29,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Task {
     Index(IndexTask),
     ForeignKey(ForeignKeyTask),
+    Key(KeyTask),
 }
 
 impl Task {
@@ -47,6 +50,7 @@ impl Task {
         match self {
             Task::Index(task) => task.missing(facts),
             Task::ForeignKey(task) => task.missing(facts),
+            Task::Key(task) => task.missing(facts),
         }
     }
 }
@@ -160,9 +164,18 @@ impl Planner<'_> {
 impl Step {
     /// Nothing to do once the table is no partition of `parent` any more.
     #[must_use]
-    fn of_partition(mut self, parent: &str) -> Step {
+    pub fn of_partition(mut self, parent: &str) -> Step {
         if let Value::Object(args) = &mut self.args {
             args.insert("partition_of".into(), json!(parent));
+        }
+        self
+    }
+
+    /// The partition that the step is about, where it is not the table that it locks.
+    #[must_use]
+    pub fn for_partition(mut self, partition: &str) -> Step {
+        if let Value::Object(args) = &mut self.args {
+            args.insert("partition".into(), json!(partition));
         }
         self
     }

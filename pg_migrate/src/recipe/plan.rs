@@ -2,12 +2,15 @@
 //! earlier operations of the same migration will have changed, and collects steps, the way back
 //! and the columns touched. One file per family of operations adds methods to it.
 
+mod ahead;
 mod build;
 mod order;
+mod place;
 mod read;
 mod statement;
 mod uses;
 
+pub use ahead::only_constrains;
 pub use build::{concurrent, ddl, unlocked, validate, verify};
 pub use uses::{How, Touch};
 
@@ -82,7 +85,8 @@ pub struct Planner<'a> {
     pub plan: Plan,
 }
 
-/// Plans the operations of one migration. Errors name the operation by its number and kind.
+/// Plans the operations of one migration. Errors name the operation by its number and kind, in a
+/// script by its statement.
 pub fn plan<'a>(
     operations: &'a [Operation],
     facts: &'a dyn Facts,
@@ -118,13 +122,34 @@ pub fn plan<'a>(
             Operation::Statement(statement) => {
                 let first = number;
                 number += statement.operations.len();
-                for (more, operation) in planner.stands_for(statement)?.iter().enumerate() {
-                    planner.placed((first + more).min(number.saturating_sub(1)), operation)?;
+                let stands_for = planner
+                    .stands_for(statement)
+                    .map_err(|fault| place::in_statement(fault, &statement.sql))?;
+                for (more, made) in stands_for.iter().enumerate() {
+                    let place = (first + more).min(number.saturating_sub(1));
+                    if let Err(fault) = planner.turn(place, made) {
+                        // Whether the statements before it have a part in that.
+                        let alone = operations.len() == 1
+                            || plan(std::slice::from_ref(operation), facts, revision)
+                                .is_err_and(|other| other.message == fault.message);
+                        let fault = match alone {
+                            true => planner.not_online(statement, fault),
+                            false => fault,
+                        };
+                        return Err(place::in_statement(fault, &statement.sql));
+                    }
                 }
                 planner.tell_original(&statement.sql);
             }
             _ => {
-                planner.placed(number, operation)?;
+                planner.turn(number, operation).map_err(|fault| {
+                    // It may be that of a later one, planned together with this.
+                    let at = planner.at;
+                    match flat.get(at).unwrap_or(operation) {
+                        Operation::Sql(sql) if sql.online => place::in_statement(fault, &sql.up),
+                        failed => place::in_operation(fault, at, failed),
+                    }
+                })?;
                 number += 1;
             }
         }
@@ -162,12 +187,16 @@ impl Planner<'_> {
     }
 
     fn one(&mut self, operation: &Operation) -> Result<()> {
+        self.types_first(operation)?;
         let (steps, inverse) = (self.plan.steps.len(), self.plan.inverse.len());
         let fresh = self.is_fresh(operation)?;
         self.operation(operation)?;
         let whole = matches!(
             operation,
-            Operation::DropTable(_) | Operation::RenameTable(_) | Operation::Restore(_)
+            Operation::DropTable(_)
+                | Operation::RenameTable(_)
+                | Operation::Restore(_)
+                | Operation::CreatePartition(_)
         );
         if fresh && !whole {
             // It leaves with its table.
@@ -195,23 +224,14 @@ impl Planner<'_> {
         Ok(found.is_some_and(|table| table.fresh))
     }
 
-    /// Errors name the operation by its number and kind.
-    fn placed(&mut self, number: usize, operation: &Operation) -> Result<()> {
+    /// Plans the operation of that number, unless it was planned together with an earlier one.
+    pub fn turn(&mut self, number: usize, operation: &Operation) -> Result<()> {
         self.at = number;
         if self.done_ahead.contains(&number) {
             return Ok(());
         }
-        self.one(operation).map_err(|fault| {
-            let fault = self.objects.too_early(fault);
-            let place = format!("operations[{number}].{}", operation.kind());
-            Fault {
-                detail: Some(match fault.detail {
-                    Some(detail) => format!("{detail} (in {place})"),
-                    None => format!("In {place}."),
-                }),
-                ..fault
-            }
-        })
+        self.one(operation)
+            .map_err(|fault| self.objects.too_early(fault))
     }
 
     fn operation(&mut self, operation: &Operation) -> Result<()> {
@@ -258,6 +278,8 @@ impl Planner<'_> {
             }
             Operation::MergeColumns(op) => self.merge_columns(op),
             Operation::UnmergeColumns(op) => self.unmerge_columns(op),
+            Operation::SplitTable(op) => self.split_table(op),
+            Operation::UnsplitTable(op) => self.unsplit_table(op),
             other => self.object(other),
         }
     }

@@ -10,7 +10,7 @@ mod table_tests;
 #[cfg(test)]
 mod tests;
 
-pub use reader::{Reader, passed_over};
+pub use reader::{Reader, passed_over, search_path};
 
 use crate::document::model::{
     Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, DropView, Operation,

@@ -10,17 +10,24 @@ mod carry;
 mod constrain;
 mod in_place;
 mod keys;
+mod partitioned;
 mod rename;
+mod replace;
 mod retype;
+mod statement;
 mod together;
+mod unable;
+mod verified;
 
+pub use carry::tuning;
 pub use constrain::translated;
+pub use keys::definition as foreign_key_definition;
 
 use crate::document::model::{AlterColumn, ColumnOf, CreateConstraint, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::{drop_sync_trigger, sync_backfill};
 use crate::recipe::facts::{Column, Table};
-use crate::recipe::plan::{How, Planner, concurrent, ddl};
+use crate::recipe::plan::{How, Planner, concurrent, ddl, only_constrains};
 use crate::recipe::quote::{ident, literal, qualified};
 use crate::recipe::step::{Kind, Lock, Phase, Step};
 use constrain::changing;
@@ -89,7 +96,7 @@ impl Planner<'_> {
         let (key, table) = self.table(&op.table)?;
         let physical = self.physical(&key, &op.column);
         let column = self.column(&key, &table, &physical)?;
-        if op.needs_column() {
+        if op.needs_column() && !only_constrains(op) {
             self.not_replaced(&key, &physical)?;
         }
         let up = changing(&physical, op.up.as_ref()).cloned();

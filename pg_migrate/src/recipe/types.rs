@@ -4,6 +4,22 @@ use crate::pg::parser::before_collation;
 use crate::recipe::facts::Column;
 use crate::recipe::quote::ident;
 
+/// The collation that a column has which names none.
+const DEFAULT: &str = "\"default\"";
+
+/// The column's type as the way back from `new_type` has to name it: without a collation it would
+/// keep that of the new one.
+pub fn back_from(column: &Column, new_type: &str) -> String {
+    let (data_type, collation) = before_collation(new_type);
+    match &column.collation {
+        Some(collation) => format!("{} COLLATE {collation}", column.data_type),
+        None if !collation.is_empty() && data_type.trim() == column.data_type => {
+            format!("{} COLLATE {DEFAULT}", column.data_type)
+        }
+        None => column.data_type.clone(),
+    }
+}
+
 /// Whether a column is of the type as it was asked for; a type that says no collation is meant with
 /// its own.
 pub fn same_type(column: &Column, wanted: &str) -> bool {
@@ -14,7 +30,9 @@ pub fn same_type(column: &Column, wanted: &str) -> bool {
             name.get(..7)
                 .is_some_and(|word| word.eq_ignore_ascii_case("collate"))
         });
-        name.map(|name| name.trim().trim_start_matches("pg_catalog.").to_owned())
+        name.map(|name| name.trim().trim_start_matches("pg_catalog."))
+            .filter(|name| *name != DEFAULT)
+            .map(str::to_owned)
     };
     let has = column
         .collation

@@ -10,6 +10,8 @@ mod statements;
 mod table;
 
 pub use back::Earlier;
+pub use effect::Known;
+pub use statements::Work;
 
 use crate::document::model::{ColumnOf, Creates, Operation, Sql};
 use crate::fault::{Fault, Result, state};
@@ -23,7 +25,7 @@ use crate::recipe::table::set_aside_table;
 use back::Back;
 use effect::Effect;
 use serde_json::json;
-use statements::{Answer, Work};
+use statements::Answer;
 
 /// What PostgreSQL calls a constraint of this kind in its default name.
 pub fn label(kind: ConstraintKind) -> &'static str {

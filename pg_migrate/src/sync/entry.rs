@@ -103,13 +103,15 @@ impl Row for View {
 
     fn unfilled(&self) -> bool {
         let (xmin, frozen) = self.firing.old_version();
-        !self.program.finished
-            && (version::predates(
-                xmin,
-                frozen,
-                self.program.installed,
-                self.program.first_epoch,
-            ) || self.disagreed())
+        let Program {
+            installed,
+            first_epoch,
+            finished,
+            ..
+        } = *self.program;
+        !finished
+            && version::predates(xmin, frozen, installed, first_epoch)
+            && !(xmin == installed && self.null_on_purpose())
     }
 
     fn follows(&self) -> bool {
@@ -128,17 +130,17 @@ impl Row for View {
 }
 
 impl View {
-    /// Before the statement `new` was null though there is something to fill it with, and the old
-    /// side is not what that null gives: no write through the trigger leaves a row so, but an ALTER
-    /// TABLE that writes every row anew does, and makes rows that are not filled look young.
-    fn disagreed(self) -> bool {
+    /// Whether `new` was null before the statement and the old side what that null gives: what a
+    /// write through the trigger leaves. Tells rows that ALTER TABLE has written anew apart, which
+    /// have the age of the trigger, filled or not.
+    fn null_on_purpose(self) -> bool {
         let row = self.firing.old_row();
         self.program.agreeing
             && row.value(self.program.new.number).is_null()
             && !self.program.up.over(row).is_null()
-            && self.program.olds().any(|old| {
+            && self.program.olds().all(|old| {
                 let value = row.value(old.column.number);
-                !old.column.shape.equal(value, old.down.over(row))
+                old.column.shape.equal(value, old.down.over(row))
             })
     }
 }
@@ -211,7 +213,7 @@ fn with_olds(view: View, derive: bool) -> Datum {
     let mut values = [row.value(view.program.new.number); MOST_COLUMNS];
     let mut count = 0;
     for (at, old) in view.program.olds().take(MOST_COLUMNS).enumerate() {
-        numbers[at] = i32::from(old.column.number);
+        numbers[at] = old.column.number;
         values[at] = if derive {
             old.down.over(row)
         } else {

@@ -39,8 +39,13 @@ pub fn filling<T>(relation: u32, body: impl FnOnce() -> T) -> T {
 
 /// Whether this firing is for a write of the backfill's own.
 pub fn is_filling(firing: Firing) -> bool {
+    fills(firing.relation())
+}
+
+/// The same of a firing of a trigger of `relation`.
+pub fn fills(relation: u32) -> bool {
     FILLING.get().is_some_and(|filling| {
-        filling.relation == firing.relation()
+        filling.relation == relation
             && filling.transaction == current_transaction()
             && filling.depth == depth()
             && !torture::mistaken(Mutant::ReverseMapping)

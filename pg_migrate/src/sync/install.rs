@@ -1,13 +1,16 @@
 //! Putting the sync trigger on a table, taking it off, and telling it that its backfill is done.
 
 mod several;
+mod those;
 
 pub use several::install_several;
+pub use those::{SYNC_TRIGGERS, drop_trigger, is_there, triggers};
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::{self, Compiled};
 use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{analyze, error, identity, relation_column, spi, subtransaction, trigger};
+use crate::sync::arguments::{Arguments, check};
 use crate::sync::names::{PREFIX, one_way_name, trigger_name};
 use crate::sync::program::FINISHED;
 use crate::sync::rules::Policy;
@@ -62,20 +65,19 @@ impl Table {
         Ok(table)
     }
 
-    fn column(&self, relation: u32, name: &str) -> Result<i16> {
+    /// Schema-qualified and quoted.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn column(&self, relation: u32, name: &str) -> Result<i16> {
         let number = relation_column::number(relation, name).ok_or_else(|| {
             Fault::new(
                 state::UNDEFINED_COLUMN,
                 format!("column \"{name}\" of table {} does not exist", self.name),
             )
         })?;
-        if relation_column::writable(relation, number).last() != Some(&number) {
-            return Err(Fault::new(
-                state::WRONG_OBJECT_TYPE,
-                format!("column \"{name}\" of table {} is generated", self.name),
-            )
-            .hint("A generated column cannot be kept in sync; an expression may read it."));
-        }
+        relation_column::must_be_written(relation, &self.name, number, name)?;
         Ok(number)
     }
 }
@@ -98,21 +100,14 @@ pub fn install(
         ))
     })?;
     let two_way = !old.is_empty();
-    if (policy == Policy::Fill && two_way) || (policy == Policy::Raise && !two_way) {
-        return Err(Fault::invalid(format!(
-            "on_conflict => '{on_conflict}' says nothing {}",
-            if two_way {
-                "of two columns"
-            } else {
-                "of one column"
-            }
-        ))
-        .hint("raise goes with an old and a new column, fill with a new one alone."));
-    }
-    if old == new {
-        return Err(Fault::invalid("old and new are the same column")
-            .hint("Give '' for the old column to fill one column from an expression."));
-    }
+    check(&Arguments {
+        old: two_way.then_some(old),
+        new,
+        up,
+        down,
+        policy,
+        more: Vec::new(),
+    })?;
     let new_number = table.column(relation, new)?;
     let up = up
         .map(|text| expression::check(relation, text, new_number))
@@ -140,15 +135,6 @@ pub fn install(
                 })?;
             }
         }
-    } else if up.is_none() {
-        return Err(
-            Fault::invalid("without an old column the new one needs an expression")
-                .hint("Give up: the value of the column from the others of its row."),
-        );
-    } else if down.is_some() {
-        return Err(Fault::invalid(
-            "down has nothing to write without an old column",
-        ));
     }
     let name = match (&up, two_way) {
         (Some(up), false) => {
@@ -157,20 +143,44 @@ pub fn install(
         }
         _ => trigger_name(old, new),
     };
-    create(
-        relation,
-        &table,
-        &name,
-        &[
-            old,
-            new,
-            up.as_deref().unwrap_or(""),
-            stored_down.as_deref().unwrap_or(""),
-            on_conflict,
-        ],
-    )?;
-    warn_of_later_triggers(relation, &table, &name)?;
+    let arguments = [
+        old,
+        new,
+        up.as_deref().unwrap_or(""),
+        stored_down.as_deref().unwrap_or(""),
+        on_conflict,
+    ];
+    put_on_all(relation, &table, &name, &arguments)?;
     Ok(name)
+}
+
+/// Puts the trigger on the table and on those that inherit from it: an UPDATE of the parent writes
+/// rows of theirs, for which only their own triggers fire. Partitions get theirs from PostgreSQL.
+fn put_on_all(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Heir {
+        oid: u32,
+    }
+    create(relation, table, name, arguments)?;
+    warn_of_later_triggers(relation, table, name)?;
+    let heirs: Vec<Heir> = spi::select(
+        "WITH RECURSIVE heirs AS ( \
+             SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits i \
+             WHERE i.inhparent OPERATOR(pg_catalog.=) $1 \
+             UNION \
+             SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
+                    JOIN heirs ON i.inhparent OPERATOR(pg_catalog.=) heirs.oid) \
+         SELECT h.oid::pg_catalog.int8 AS oid FROM heirs h \
+         JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.oid \
+         WHERE NOT c.relispartition ORDER BY 1",
+        &[Arg::Oid(relation)],
+    )?;
+    for heir in heirs {
+        let table = Table::owned(heir.oid)?;
+        create(heir.oid, &table, name, arguments)?;
+        warn_of_later_triggers(heir.oid, &table, name)?;
+    }
+    Ok(())
 }
 
 fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Result<()> {
@@ -274,68 +284,6 @@ fn warn_of_later_triggers(relation: u32, table: &Table, name: &str) -> Result<()
     Ok(())
 }
 
-#[derive(Deserialize)]
-pub struct Found {
-    pub oid: u32,
-    pub relation: u32,
-    name: String,
-}
-
-/// The sync triggers of these columns on the table and, by `partitions`, its partitions' clones.
-pub fn triggers(relation: u32, old: &str, new: &str, partitions: bool) -> Result<Vec<Found>> {
-    spi::select(
-        "SELECT t.oid::pg_catalog.int8 AS oid, t.tgrelid::pg_catalog.int8 AS relation, t.tgname AS name \
-         FROM (WITH RECURSIVE tables AS ( \
-                   SELECT $1 AS oid \
-                   UNION ALL \
-                   SELECT i.inhrelid FROM pg_catalog.pg_inherits i \
-                          JOIN tables ON i.inhparent OPERATOR(pg_catalog.=) tables.oid \
-                          JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid \
-                   WHERE $4 AND c.relispartition) \
-               SELECT oid FROM tables) tables \
-              JOIN pg_catalog.pg_trigger t ON t.tgrelid OPERATOR(pg_catalog.=) tables.oid, \
-              (SELECT pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding()) \
-                      OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea \
-                      OPERATOR(pg_catalog.||) \
-                      pg_catalog.convert_to($3, pg_catalog.getdatabaseencoding()) \
-                      OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea AS prefix) named \
-         WHERE t.tgfoid OPERATOR(pg_catalog.=) \
-               'migrate.sync_column_trigger()'::pg_catalog.regprocedure \
-           AND pg_catalog.substring(t.tgargs, 1, pg_catalog.length(named.prefix)) \
-               OPERATOR(pg_catalog.=) named.prefix",
-        &[
-            Arg::Oid(relation),
-            Arg::Text(old),
-            Arg::Text(new),
-            Arg::Bool(partitions),
-        ],
-    )
-}
-
-/// Takes the trigger off and gives its name. Takes ACCESS EXCLUSIVE for an instant.
-pub fn drop_trigger(relation: u32, old: &str, new: &str) -> Result<String> {
-    let table = Table::owned(relation)?;
-    let found = triggers(relation, old, new, false)?;
-    let Some(found) = found.first() else {
-        return Err(Fault::new(
-            state::UNDEFINED_OBJECT,
-            format!(
-                "table {} has no sync trigger for columns \"{old}\" and \"{new}\"",
-                table.name
-            ),
-        )
-        .hint(format!(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = {}::regclass;",
-            spi::literal(&table.name)
-        )));
-    };
-    spi::run(
-        &format!("DROP TRIGGER {} ON {}", spi::ident(&found.name), table.name),
-        &[],
-    )?;
-    Ok(found.name.clone())
-}
-
 /// The backfill of `new` is done: from now on a null in it was written on purpose. Cheap, and waits
 /// for no writer.
 pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
@@ -362,16 +310,17 @@ fn rank(relation: u32, table: &Table, up: &str, new: &str) -> Result<usize> {
     let reads = analyze::expression(Some(&table.name), up, None)?.columns;
     let whole = reads.iter().any(|column| column == "*");
     let existing: Vec<Filling> = spi::select(
-        "SELECT t.tgname AS name, a.attname AS column FROM pg_catalog.pg_trigger t \
+        &format!(
+            "SELECT t.tgname AS name, a.attname AS column FROM pg_catalog.pg_trigger t \
          JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) t.tgrelid \
          WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 AND NOT a.attisdropped \
-           AND t.tgfoid OPERATOR(pg_catalog.=) \
-               'migrate.sync_column_trigger()'::pg_catalog.regprocedure \
+           AND {SYNC_TRIGGERS} \
            AND pg_catalog.substring(t.tgargs, 1, pg_catalog.octet_length(a.attname::pg_catalog.text) \
                    OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog.=) \
                ('\\x00'::pg_catalog.bytea OPERATOR(pg_catalog.||) \
                 pg_catalog.convert_to(a.attname::pg_catalog.text, pg_catalog.getdatabaseencoding()) \
-                OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea)",
+                OPERATOR(pg_catalog.||) '\\x00'::pg_catalog.bytea)"
+        ),
         &[Arg::Oid(relation)],
     )?;
     let before = existing

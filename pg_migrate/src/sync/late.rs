@@ -27,6 +27,7 @@ pub fn late(relation: u32, old: &str, new: &str) -> Result<Vec<u32>> {
     let young: Vec<Young> = spi::select(
         "SELECT t.oid::pg_catalog.int8 AS oid, t.tgrelid::pg_catalog.int8 AS relation \
          FROM pg_catalog.pg_trigger t \
+         JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid AND c.relispartition \
          WHERE t.oid::pg_catalog.int8 OPERATOR(pg_catalog.=) ANY ($1) \
            AND t.xmin::pg_catalog.text OPERATOR(pg_catalog.<>) \
                (SELECT w.xmin::pg_catalog.text FROM pg_catalog.pg_trigger w WHERE w.oid OPERATOR(pg_catalog.=) $2) \

@@ -9,16 +9,18 @@
 //! unfilled: those whose xmin does not follow the xmin of the trigger's own row in `pg_trigger`.
 //! `install` makes that row in a subtransaction begun after the table's lock was granted: no
 //! trigger-less writer has a later id. A restored dump, a partition attached later and a trigger
-//! disabled for a while come out right by themselves, because that row is new as well. Freezing
-//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. An ALTER
-//! TABLE that writes every row anew gives all of them one young xmin: there a null is one on purpose
-//! only if the old side is what `down` makes of it, which holds of every row that went through the
-//! trigger (and can be asked where `down` is immutable and reads the new column alone). When the
+//! disabled for a while come out right by themselves, because that row is new as well. When ALTER
+//! TABLE writes every row anew, the trigger's row is made new too (`rewritten`): then both have one
+//! xmin, and a null is one on purpose only if the old side is what `down` makes of it, which holds of
+//! every row that went through the trigger (and can be asked where `down` is immutable and reads the
+//! new column alone). Freezing
+//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. When the
 //! backfill is done, `finished` ends the question with a comment on the trigger (no lock that
 //! waits for writers, dumped, seen by every backend).
 //!
 //! The hot path runs no SPI and unwinds nothing: see `pg::tuple`.
 
+mod arguments;
 mod entry;
 mod filling;
 mod install;
@@ -26,12 +28,16 @@ mod late;
 mod moves;
 mod names;
 mod program;
+mod rewritten;
 mod rules;
 mod settings;
+mod side;
+mod split;
 mod touch;
 mod version;
 
 pub use filling::filling;
-pub use install::{drop_trigger, finished, install, install_several};
+pub use install::{drop_trigger, finished, install, install_several, is_there};
 pub use late::late;
 pub use settings::register_settings;
+pub use split::{drop_split, install_split, unseen};

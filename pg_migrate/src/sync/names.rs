@@ -41,6 +41,13 @@ pub fn trigger_name(old: &str, new: &str) -> String {
     format!("{PREFIX}{:016x}", hash(old, new))
 }
 
+/// The name of a trigger that keeps a table in step with `other` (qualified), which has a part of its
+/// columns. Sorts last among the BEFORE triggers too: what is inserted is settled by then.
+pub fn split_name(other: &str, before: bool) -> String {
+    let mark = if before { "before" } else { "after" };
+    format!("{PREFIX}{:016x}_{mark}", hash("split", other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{one_way_name, trigger_name};

@@ -2,13 +2,17 @@
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::Compiled;
-use crate::pg::trigger::{self, Definition, Firing, Held, Kept};
-use crate::pg::tuple::{Shape, Slot, Value};
+use crate::pg::settings::with_search_path;
 use crate::pg::torture::{self, Mutant};
+use crate::pg::trigger::{self, Changed, Definition, Firing, Held, Kept};
+use crate::pg::tuple::{Shape, Slot, Value};
 use crate::pg::{relation_column, spi};
+use crate::sync::arguments::{self, USAGE};
 use crate::sync::rules::Policy;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::ffi::{CStr, CString};
+use std::thread::LocalKey;
 
 /// The comment on a trigger whose backfill is done.
 pub const FINISHED: &str = "pg_migrate: every row is filled";
@@ -69,8 +73,8 @@ pub struct Program {
     pub policy: Policy,
     /// Other columns that `up` reads; empty where following makes no sense.
     pub sources: Vec<Column>,
-    /// Each old column is what its `down` gives of the new one alone: in a row that went through the
-    /// trigger both sides agree, and one whose sides do not has not been filled.
+    /// Each `down` reads the new column alone and gives the same every time: a null that was written
+    /// on purpose has an old side that agrees with it.
     pub agreeing: bool,
     pub installed: u32,
     pub first_epoch: bool,
@@ -82,17 +86,30 @@ thread_local! {
     static PROGRAMS: Kept<Program> = Kept::new();
     /// Counts the changes after which nothing that was worked out before may be used.
     static GENERATION: Cell<u64> = const { Cell::new(0) };
-    static KNOWN: RefCell<HashSet<u32>> = RefCell::default();
+    static KNOWN: RefCell<Known> = RefCell::default();
+    /// Whether a program was worked out under a search path that matters to it.
+    static BOUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What programs were worked out from.
+#[derive(Default)]
+struct Known {
+    relations: HashSet<u32>,
+    /// Hashes of domains.
+    types: HashSet<u32>,
+    /// The search path of what is bound to one.
+    path: CString,
 }
 
 /// The relations of ours are not told apart: they change rarely.
-fn changed(relation: u32) {
-    let ours = relation == 0
-        || KNOWN.with(|known| {
-            known
-                .try_borrow()
-                .map_or(true, |known| known.contains(&relation))
-        });
+fn changed(what: Changed) {
+    let ours = KNOWN.with(|known| {
+        known.try_borrow().map_or(true, |known| match what {
+            Changed::Relation(relation) => known.relations.contains(&relation),
+            Changed::Type(hash) => known.types.contains(&hash),
+            Changed::Anything => true,
+        })
+    });
     if ours {
         GENERATION.set(GENERATION.get() + 1);
     }
@@ -104,34 +121,74 @@ pub fn generation(relation: u32) -> u64 {
         GENERATION.set(1);
         trigger::watch(changed);
     }
-    KNOWN.with(|known| known.borrow_mut().insert(relation));
+    KNOWN.with(|known| known.borrow_mut().relations.insert(relation));
     GENERATION.get()
+}
+
+/// Watches what an expression was planned with.
+fn watch(compiled: &Compiled) {
+    KNOWN.with(|known| {
+        let mut known = known.borrow_mut();
+        known.types.extend(&compiled.domains);
+        if compiled.inlined && !BOUND.replace(true) {
+            known.path = with_search_path(CStr::to_owned);
+        }
+    });
 }
 
 /// The current generation.
 pub fn now() -> u64 {
+    if BOUND.get() {
+        with_search_path(|path| {
+            KNOWN.with(|known| {
+                if let Ok(mut known) = known.try_borrow_mut()
+                    && known.path.as_c_str() != path
+                {
+                    known.path = path.to_owned();
+                    GENERATION.set(GENERATION.get() + 1);
+                }
+            });
+        });
+    }
     GENERATION.get()
 }
 
 /// The program of this firing's trigger.
 pub fn of(firing: Firing) -> Result<Held<Program>> {
-    let key = firing.trigger();
-    match PROGRAMS.with(|kept| kept.get(key, now())) {
-        Some(program) => Ok(program),
-        None => {
-            let generation = generation(firing.relation());
-            let program = build(key, &firing.definition())?;
-            Ok(PROGRAMS.with(|kept| kept.keep(key, generation, program)))
-        }
-    }
+    held(&PROGRAMS, firing, |definition| {
+        build(firing.trigger(), definition)
+    })
 }
 
-const USAGE: &str = "CREATE TRIGGER name BEFORE INSERT OR UPDATE ON table FOR EACH ROW EXECUTE \
-    FUNCTION migrate.sync_column_trigger('old', 'new' [, 'up' [, 'down' [, 'new' or 'raise']]]); \
-    or let SELECT migrate.sync_column_trigger('table', 'old', 'new') do it.";
+/// What is kept for this firing's trigger in this generation, or is built now.
+pub fn held<T>(
+    things: &'static LocalKey<Kept<T>>,
+    firing: Firing,
+    build: impl FnOnce(&Definition) -> Result<T>,
+) -> Result<Held<T>> {
+    if let Some(thing) = firing.kept(now()) {
+        return Ok(thing);
+    }
+    let key = firing.trigger();
+    let (generation, thing) = match things.with(|kept| kept.get(key, now())) {
+        Some(thing) => (now(), thing),
+        None => {
+            // Building it may itself hear of changes: then it is built again for the next row.
+            let generation = generation(firing.relation());
+            let thing = build(&firing.definition())?;
+            (
+                generation,
+                things.with(|kept| kept.keep(key, generation, thing)),
+            )
+        }
+    };
+    firing.keep(generation, thing);
+    Ok(thing)
+}
 
 fn build(trigger: u32, definition: &Definition) -> Result<Program> {
-    if !(definition.on_insert && definition.on_update) || (definition.conditional && !torture::mistaken(Mutant::UpdateOf))
+    if !(definition.on_insert && definition.on_update)
+        || (definition.conditional && !torture::mistaken(Mutant::UpdateOf))
     {
         return Err(Fault::new(
             state::FEATURE_NOT_SUPPORTED,
@@ -142,53 +199,28 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
         )
         .hint(USAGE));
     }
-    let argument = |i: usize| definition.arguments.get(i).map(String::as_str);
-    let given = |i: usize| argument(i).filter(|text| !text.is_empty());
-    let (Some(old), Some(new)) = (argument(0), given(1)) else {
-        return Err(Fault::invalid("the sync trigger needs two column names").hint(USAGE));
-    };
-    let policy = Policy::named(given(4).unwrap_or("new")).ok_or_else(|| {
-        Fault::invalid("the sync trigger's fifth argument is new, raise or fill").hint(USAGE)
-    })?;
+    let given = arguments::read(&definition.arguments)?;
+    let policy = given.policy;
     let place = Place {
         relation: definition.relation,
         name: &definition.relation_name,
     };
-    let new = place.column(new)?;
-    let old = match old {
-        "" => None,
-        name => Some(place.column(name)?),
-    };
-    let (up, old) = match old {
-        Some(column) => {
-            let up = place.derivation(given(2), column.number, new.number)?;
-            let down = place.derivation(given(3), new.number, column.number)?;
-            let default = Compiled::default_of(place.relation, column.number)?;
-            (
-                up,
-                Some(Old {
-                    column,
-                    down,
-                    default,
-                }),
-            )
+    let new = place.column(given.new)?;
+    let old = match given.old {
+        Some(name) => {
+            let column = place.column(name)?;
+            Some(Old {
+                down: place.derivation(given.down, new.number, column.number)?,
+                default: Compiled::default_of(place.relation, column.number)?,
+                column,
+            })
         }
-        None => {
-            let text = given(2).ok_or_else(|| {
-                Fault::invalid("without an old column the sync trigger needs an expression")
-                    .hint(USAGE)
-            })?;
-            let up = Compiled::expression(place.relation, text, new.number)?;
-            (Derivation::Run(up), None)
-        }
+        None => None,
     };
+    let source = old.as_ref().map_or(0, |old| old.column.number);
+    let up = place.derivation(given.up, source, new.number)?;
     let mut more = Vec::new();
-    for pair in definition.arguments.get(5..).unwrap_or(&[]).chunks(2) {
-        let [name, down] = pair else {
-            return Err(Fault::invalid(
-                "each further old column needs its expression",
-            ));
-        };
+    for (name, down) in given.more {
         let column = place.column(name)?;
         more.push(Old {
             down: place.derivation(Some(down), new.number, column.number)?,
@@ -254,16 +286,22 @@ impl Place<'_> {
     }
 
     fn column(&self, name: &str) -> Result<Column> {
-        column(self.relation, self.name, name).map(|number| self.numbered(number))
+        let number = column(self.relation, self.name, name)?;
+        relation_column::must_be_written(self.relation, self.name, number, name)?;
+        Ok(self.numbered(number))
     }
 
     fn derivation(&self, text: Option<&str>, source: i16, target: i16) -> Result<Derivation> {
-        Ok(match text {
-            Some(text) => Derivation::Run(Compiled::expression(self.relation, text, target)?),
-            None => match Compiled::assignment(self.relation, source, target)? {
-                Some(compiled) => Derivation::Run(compiled),
-                None => Derivation::Copy(source),
-            },
+        let compiled = match text {
+            Some(text) => Some(Compiled::expression(self.relation, text, target)?),
+            None => Compiled::assignment(self.relation, source, target)?,
+        };
+        Ok(match compiled {
+            Some(compiled) => {
+                watch(&compiled);
+                Derivation::Run(compiled)
+            }
+            None => Derivation::Copy(source),
         })
     }
 }

@@ -75,8 +75,8 @@ pub trait Row {
     fn new_assigned(&self) -> bool;
     /// The statement's SET list names `new` alone.
     fn only_new_assigned(&self) -> bool;
-    /// The version that is replaced has not been through the trigger, and its backfill has not
-    /// ended: a null in `new` says nothing.
+    /// The version that is replaced was written before the trigger was there, and its backfill has
+    /// not ended: a null or the column's default in `new` says nothing.
     fn unfilled(&self) -> bool;
     /// Another column that `up` reads changed, and `new` was what `up` gave before.
     fn follows(&self) -> bool;
@@ -125,13 +125,14 @@ fn both(row: impl Row, side: Side, policy: Policy) -> Verdict {
     // A null that is there because nothing was written yet is not a value to carry to the old
     // side, even if a statement writes it back (`SET new = lower(new)`, an ORM that saves every
     // column). Only a session that says it knows the new side is taken at its word.
-    let unfilled = || !new_changed && row.new_is_null() && row.unfilled();
+    // Nor is the default with which the column was added.
+    let unfilled = || !new_changed && (row.new_is_null() || row.new_is_default()) && row.unfilled();
     // What the old side writes elsewhere in the row may give the new side another value too.
     let follows = || !old_changed && !new_changed && row.follows();
     match side {
         Side::Old if old_changed || unfilled() || follows() => Verdict::DeriveNew,
         // What it was before says nothing, and put back it would pass for a null on purpose.
-        Side::Old if new_changed && row.new_was_null() && row.unfilled() => Verdict::DeriveNew,
+        Side::Old if new_changed && row.unfilled() => Verdict::DeriveNew,
         Side::Old if new_changed => Verdict::RestoreNew,
         Side::New if new_changed => Verdict::DeriveOld,
         Side::New if unfilled() => {

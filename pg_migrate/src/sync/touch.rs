@@ -2,11 +2,11 @@
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::Compiled;
-use crate::pg::trigger::{Definition, Firing, Held, Kept};
+use crate::pg::trigger::{Definition, Firing, Kept};
 use crate::pg::tuple::Shape;
 use crate::pg::{error, relation_column};
 use crate::sync::filling;
-use crate::sync::program::{Column, generation, now};
+use crate::sync::program::{self, Column};
 use pgrx::pg_sys::{BuiltinOid, Datum};
 
 struct Touch {
@@ -25,7 +25,7 @@ pub fn touch(firing: Firing) -> Datum {
     if filling::is_filling(firing) {
         return firing.unchanged();
     }
-    let touch = error::or_raise(of(firing));
+    let touch = error::or_raise(program::held(&TOUCHES, firing, build));
     let (before, after) = (firing.old_row(), firing.new_row());
     let changed = |column: &Column| {
         !column
@@ -36,18 +36,6 @@ pub fn touch(firing: Firing) -> Datum {
         return firing.unchanged();
     }
     firing.with(touch.column.number, touch.now.evaluate(after))
-}
-
-fn of(firing: Firing) -> Result<Held<Touch>> {
-    let key = firing.trigger();
-    match TOUCHES.with(|kept| kept.get(key, now())) {
-        Some(touch) => Ok(touch),
-        None => {
-            let generation = generation(firing.relation());
-            let touch = build(&firing.definition())?;
-            Ok(TOUCHES.with(|kept| kept.keep(key, generation, touch)))
-        }
-    }
 }
 
 fn build(definition: &Definition) -> Result<Touch> {
@@ -67,6 +55,7 @@ fn build(definition: &Definition) -> Result<Touch> {
         )
         .hint("Rename the column back, or drop the trigger and make it again.")
     })?;
+    relation_column::must_be_written(relation, &definition.relation_name, number, name)?;
     let time = [
         BuiltinOid::TIMESTAMPTZOID,
         BuiltinOid::TIMESTAMPOID,

@@ -23,7 +23,12 @@ pub type Changes = HashMap<i64, Option<Row>>;
 
 impl Book {
     fn with<T>(&self, body: impl FnOnce(&mut Inner) -> T) -> T {
-        body(&mut self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+        body(
+            &mut self
+                .inner
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        )
     }
 
     /// Keys up to `last` may be given out by `fresh` no more.

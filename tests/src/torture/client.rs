@@ -122,7 +122,8 @@ impl Worker {
                 if !ALWAYS.contains(&failure.sqlstate.as_str())
                     && !self.shared.excused(&failure.sqlstate)
                 {
-                    self.shared.error(format!("client {}: {failure}", self.index));
+                    self.shared
+                        .error(format!("client {}: {failure}", self.index));
                 }
                 None
             }
@@ -204,7 +205,11 @@ impl Worker {
             End::Prepared | End::PreparedRollback => {
                 finish(self, &format!("PREPARE TRANSACTION '{gid}'"), &changes)?;
                 std::thread::sleep(Duration::from_millis(hold));
-                let verb = if end == End::Prepared { "COMMIT" } else { "ROLLBACK" };
+                let verb = if end == End::Prepared {
+                    "COMMIT"
+                } else {
+                    "ROLLBACK"
+                };
                 finish(self, &format!("{verb} PREPARED '{gid}'"), &changes)?;
             }
         }
@@ -262,7 +267,8 @@ impl Worker {
         loop {
             let space = self.shared.keyspace;
             let key = if self.random.random_ratio(1, 8) {
-                self.random.random_range(1..self.shared.book.highest().max(2))
+                self.random
+                    .random_range(1..self.shared.book.highest().max(2))
             } else {
                 let rank = (space as f64).powf(self.random.random::<f64>()) as i64;
                 rank.wrapping_mul(7919).rem_euclid(space) + 1
@@ -315,8 +321,8 @@ impl Worker {
 
     /// Locks rows that it does not write.
     fn lock_only(&mut self) {
-        let strength = ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"]
-            [self.random.random_range(0..4)];
+        let strength =
+            ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"][self.random.random_range(0..4)];
         let from = self.random.random_range(0..self.shared.keyspace);
         let sql = format!(
             "BEGIN; SELECT FROM t WHERE id BETWEEN {from} AND {} FOR {strength} SKIP LOCKED",
@@ -346,8 +352,7 @@ impl Worker {
         let until = Instant::now() + PATIENCE;
         loop {
             if Instant::now() > until {
-                self.shared
-                    .error("the server did not come back".to_owned());
+                self.shared.error("the server did not come back".to_owned());
                 return None;
             }
             if !self.open() {
@@ -383,7 +388,11 @@ impl Worker {
         if matches!(end, End::Prepared | End::PreparedRollback) {
             let sql = format!("SELECT 1 FROM pg_prepared_xacts WHERE gid = '{gid}'");
             if !self.select(&sql, false)?.is_empty() {
-                let verb = if end == End::Prepared { "COMMIT" } else { "ROLLBACK" };
+                let verb = if end == End::Prepared {
+                    "COMMIT"
+                } else {
+                    "ROLLBACK"
+                };
                 self.send(&format!("{verb} PREPARED '{gid}'"), true)?;
                 return Ok(end == End::Prepared);
             }
@@ -418,7 +427,9 @@ impl Worker {
                 (false, false) => {
                     return Err(Trouble::Wrong(format!(
                         "key {key} holds {}, neither what was before nor what may be after a cut",
-                        found.as_ref().map_or("nothing".to_owned(), statement::short)
+                        found
+                            .as_ref()
+                            .map_or("nothing".to_owned(), statement::short)
                     )));
                 }
             }
@@ -426,11 +437,7 @@ impl Worker {
         Ok(true)
     }
 
-    fn select(
-        &mut self,
-        sql: &str,
-        both: bool,
-    ) -> Result<Vec<(i64, super::model::Row)>, Trouble> {
+    fn select(&mut self, sql: &str, both: bool) -> Result<Vec<(i64, super::model::Row)>, Trouble> {
         let Some(client) = &mut self.session else {
             return Err(Trouble::Broken(false));
         };

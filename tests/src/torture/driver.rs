@@ -160,7 +160,9 @@ fn attempt(
         }
         return run("CALL migrate.upgrade()").map(drop);
     }
-    let trigger = run("SELECT 1 FROM pg_trigger WHERE tgname LIKE '~~pg_migrate%' AND tgrelid = 't'::regclass")?;
+    let trigger = run(
+        "SELECT 1 FROM pg_trigger WHERE tgname LIKE '~~pg_migrate%' AND tgrelid = 't'::regclass",
+    )?;
     if !trigger.iter().any(is_row) {
         run(&trigger_sql(map))?;
     }
@@ -168,7 +170,9 @@ fn attempt(
     if !job.iter().any(is_row) {
         run(&job_sql(map, whole, stripes))?;
     }
-    run("SELECT migrate.resume(job) FROM migrate.backfill WHERE state IN ('failed', 'cancelled') ORDER BY job DESC LIMIT 1")?;
+    run(
+        "SELECT migrate.resume(job) FROM migrate.backfill WHERE state IN ('failed', 'cancelled') ORDER BY job DESC LIMIT 1",
+    )?;
     let jobs = db.rows("SELECT job FROM migrate.backfill ORDER BY job DESC LIMIT 1");
     let job = jobs.first().map_or("0".to_owned(), |row| row[0].clone());
     run(&format!("CALL migrate.run_backfill({job})")).map(drop)

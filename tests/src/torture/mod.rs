@@ -35,12 +35,60 @@ pub fn mutants() -> Vec<(&'static str, Scenario)> {
         stripes: 1,
     };
     vec![
-        ("join_copy", Scenario { point: "fill.row", time: 1, stripes: 4, ..base }),
-        ("update_of", Scenario { point: "batch.filed", time: 1, ..base }),
-        ("no_filenode_guard", Scenario { fault: Fault::VacuumFull, ..base }),
-        ("no_revisit", Scenario { point: "revisit", time: 1, ..base }),
-        ("cursor_first", Scenario { fault: Fault::Terminate, ..base }),
-        ("reverse_mapping", Scenario { map: Mapping::Lossy, ..base }),
-        ("early_end", Scenario { point: "trigger.lock", time: 1, fault: Fault::Burst, ..base }),
+        (
+            "join_copy",
+            Scenario {
+                point: "fill.row",
+                time: 1,
+                stripes: 4,
+                ..base
+            },
+        ),
+        (
+            "update_of",
+            Scenario {
+                point: "batch.filed",
+                time: 1,
+                ..base
+            },
+        ),
+        (
+            "no_filenode_guard",
+            Scenario {
+                fault: Fault::VacuumFull,
+                ..base
+            },
+        ),
+        (
+            "no_revisit",
+            Scenario {
+                point: "revisit",
+                time: 1,
+                ..base
+            },
+        ),
+        (
+            "cursor_first",
+            Scenario {
+                fault: Fault::Terminate,
+                ..base
+            },
+        ),
+        (
+            "reverse_mapping",
+            Scenario {
+                map: Mapping::Lossy,
+                ..base
+            },
+        ),
+        (
+            "early_end",
+            Scenario {
+                point: "trigger.lock",
+                time: 1,
+                fault: Fault::Burst,
+                ..base
+            },
+        ),
     ]
 }

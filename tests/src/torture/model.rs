@@ -36,20 +36,14 @@ impl Mapping {
             Mapping::Lossy => old
                 .as_ref()
                 .map(|text| text.split('.').next().unwrap_or_default().to_owned()),
-            Mapping::Nulls => Some(
-                old.as_ref()
-                    .map_or("NONE".to_owned(), |t| t.to_uppercase()),
-            ),
+            Mapping::Nulls => Some(old.as_ref().map_or("NONE".to_owned(), |t| t.to_uppercase())),
         }
     }
 
     pub fn down(self, new: &Cell) -> Cell {
         match self {
             Mapping::Copy | Mapping::Lossy => new.clone(),
-            Mapping::Nulls => Some(
-                new.as_ref()
-                    .map_or("void".to_owned(), |t| t.to_lowercase()),
-            ),
+            Mapping::Nulls => Some(new.as_ref().map_or("void".to_owned(), |t| t.to_lowercase())),
         }
     }
 
@@ -207,7 +201,16 @@ mod tests {
 
     #[test]
     fn a_null_on_purpose_and_one_that_is_not_filled_are_two_things() {
-        let touched = |new| updated(Mapping::Nulls, Side::Unknown, &row(cell("void"), new), None, None, false);
+        let touched = |new| {
+            updated(
+                Mapping::Nulls,
+                Side::Unknown,
+                &row(cell("void"), new),
+                None,
+                None,
+                false,
+            )
+        };
         assert_eq!(touched(New::Is(None)), [(cell("void"), None)]);
         assert_eq!(touched(New::Unfilled)[0], (cell("void"), cell("VOID")));
     }
@@ -215,7 +218,16 @@ mod tests {
     #[test]
     fn a_lossy_mapping_keeps_what_it_need_not_touch() {
         let filled = row(cell("1.7"), New::Is(cell("1")));
-        let update = |new: &Cell| updated(Mapping::Lossy, Side::Unknown, &filled, None, Some(new), false);
+        let update = |new: &Cell| {
+            updated(
+                Mapping::Lossy,
+                Side::Unknown,
+                &filled,
+                None,
+                Some(new),
+                false,
+            )
+        };
         assert_eq!(update(&cell("1")), [(cell("1.7"), cell("1"))]);
         assert_eq!(update(&cell("2")), [(cell("2"), cell("2"))]);
     }

@@ -67,7 +67,9 @@ impl Torturer {
         drop(run);
         // Nothing of it is needed any more, unless somebody wants to look at what is wrong.
         if !promoted && outcome.wrong.is_empty() {
-            cluster.db("postgres").run(&format!("DROP DATABASE {name} WITH (FORCE)"));
+            cluster
+                .db("postgres")
+                .run(&format!("DROP DATABASE {name} WITH (FORCE)"));
             let _ = cluster
                 .db("postgres")
                 .connect()
@@ -185,7 +187,11 @@ impl<'a> Run<'a> {
         if self.scenario.fault != Fault::DiskFull {
             return None;
         }
-        let size = if self.scenario.shape == super::Shape::Wide { 80 } else { 40 };
+        let size = if self.scenario.shape == super::Shape::Wide {
+            80
+        } else {
+            40
+        };
         match SmallDisk::mount(self.cluster.socket(), size) {
             Ok(disk) => {
                 let mut client = self.cluster.db("postgres").connect();
@@ -254,9 +260,7 @@ impl<'a> Run<'a> {
         keep(&mut keeper, STOP)?;
         keep(&mut keeper, FIRST_STOP)?;
         let victim = self.victim(scenario)?;
-        if scenario.point == "range.replaced"
-            && self.stop_at(FIRST_STOP, &victim).is_some()
-        {
+        if scenario.point == "range.replaced" && self.stop_at(FIRST_STOP, &victim).is_some() {
             let ddl = strike::ddl(&self.db, "VACUUM FULL t");
             let _ = keeper.batch_execute(&format!("SELECT pg_advisory_unlock({FIRST_STOP})"));
             let _ = ddl.join();
@@ -270,6 +274,10 @@ impl<'a> Run<'a> {
             self.learn_new();
         }
         self.crowd.pulse(80);
+        if scenario.point == "contract.begin" && stopped.is_some() {
+            // They know the old column, which is about to go.
+            self.crowd.stop();
+        }
         let after = self.strike(stopped.as_ref(), keeper)?;
         let _ = victim.join();
         others.end();
@@ -390,13 +398,20 @@ impl<'a> Run<'a> {
             let _ = keeper.batch_execute("SELECT pg_advisory_unlock_all()");
         };
         let pid = stopped.map(|stopped| stopped.pid);
+        if matches!(self.scenario.fault, Fault::Attach | Fault::Burst) && self.shuts_out(pid) {
+            release(&mut keeper);
+        }
         match self.scenario.fault {
             Fault::Nothing | Fault::Error(_) => {}
             Fault::StatementTimeout => {
                 std::thread::sleep(Duration::from_millis(800));
             }
             Fault::Cancel | Fault::Terminate => {
-                let how = if self.scenario.fault == Fault::Cancel { "cancel" } else { "terminate" };
+                let how = if self.scenario.fault == Fault::Cancel {
+                    "cancel"
+                } else {
+                    "terminate"
+                };
                 if let Some(pid) = pid {
                     self.db.rows(&format!("SELECT pg_{how}_backend({pid})"));
                     self.db.wait_for(
@@ -483,6 +498,16 @@ impl<'a> Run<'a> {
         Ok(after)
     }
 
+    /// Whether the session keeps every writer out of the table.
+    fn shuts_out(&self, pid: Option<i32>) -> bool {
+        pid.is_some_and(|pid| {
+            self.db.one(&format!(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND granted AND relation = 't'::regclass
+                 AND mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))"
+            ))
+        })
+    }
+
     /// Runs DDL, which may have to wait for the victim. What cannot be run at this point is no fault.
     fn with_ddl(&self, keeper: &mut Client, sql: &str) -> Result<(), String> {
         let sql = sql.replace("t_old_for_cluster", "t_pkey");
@@ -510,7 +535,10 @@ impl<'a> Run<'a> {
         self.crowd.learn(|knows| knows.synced = false);
         self.crowd.pulse(100);
         self.crowd.pause(Duration::from_secs(60));
-        self.with_ddl(keeper, &format!("ALTER TABLE t ENABLE ALWAYS TRIGGER {name}"))?;
+        self.with_ddl(
+            keeper,
+            &format!("ALTER TABLE t ENABLE ALWAYS TRIGGER {name}"),
+        )?;
         self.crowd.learn(|knows| knows.synced = true);
         Ok(())
     }
@@ -549,7 +577,13 @@ impl<'a> Run<'a> {
         };
         let gone = "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'new' AND NOT attisdropped)";
         if scenario.fault == Fault::DropColumn && self.db.one::<bool>(gone) {
-            return self.refused(done());
+            let refused = done().and_then(|()| match scenario.flavor {
+                Flavor::Migration => driver::session(&self.db)?
+                    .batch_execute("CALL migrate.contract('1')")
+                    .map_err(|error| Failure::from(&error)),
+                _ => Ok(()),
+            });
+            return self.refused(refused);
         }
         if scenario.flavor == Flavor::Migration {
             let applied = "SELECT EXISTS (SELECT FROM migrate.revision WHERE state IN ('contracting', 'applied'))";
@@ -562,13 +596,16 @@ impl<'a> Run<'a> {
         }
         done().map_err(|failure| format!("the backfill cannot be finished: {failure}"))?;
         self.learn_new();
-        if scenario.point == "fill.quarantine" {
+        if self.crowd.shared.book.peek(-1).is_some() {
             self.quarantined(outcome)?;
         }
         // The job was done before the partition came.
         if scenario.fault == Fault::Attach {
-            self.db
-                .run(&driver::job_sql(scenario.map, self.whole(), scenario.stripes));
+            self.db.run(&driver::job_sql(
+                scenario.map,
+                self.whole(),
+                scenario.stripes,
+            ));
             driver::finish(&self.db, scenario.flavor, scenario.map, self.whole(), 1)
                 .map_err(|failure| failure.to_string())?;
         }

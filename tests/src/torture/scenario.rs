@@ -143,7 +143,10 @@ impl Scenario {
             worker: pick(4) == 0 && point.starts_with("batch") || point == "worker.begin",
             stripes: [0, 1, 4][pick(3) as usize],
         };
-        let migration = matches!(point, "batch.begin" | "batch.filed" | "job.done" | "trigger.made");
+        let migration = matches!(
+            point,
+            "batch.begin" | "batch.filed" | "job.done" | "trigger.made"
+        );
         if late || migration && pick(3) == 0 && !scenario.worker {
             scenario.flavor = Flavor::Migration;
             scenario.map = Mapping::Copy;
@@ -161,7 +164,11 @@ impl Scenario {
     }
 
     pub fn parts(&self) -> i32 {
-        if self.shape == Shape::Partitioned { 3 } else { 1 }
+        if self.shape == Shape::Partitioned {
+            3
+        } else {
+            1
+        }
     }
 
     /// One line about it.

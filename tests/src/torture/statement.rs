@@ -43,7 +43,11 @@ pub fn value(random: &mut StdRng, map: Mapping, new: bool, n: u64) -> Cell {
         return None;
     }
     let long = random.random_ratio(1, 15);
-    let filler = if long { "x".repeat(2500) } else { String::new() };
+    let filler = if long {
+        "x".repeat(2500)
+    } else {
+        String::new()
+    };
     Some(match (map, new) {
         (Mapping::Copy, _) => format!("v{n}{filler}"),
         (Mapping::Lossy, false) => format!("{n}{filler}.{}", random.random_range(0..10)),
@@ -63,7 +67,10 @@ pub fn fat(n: i64) -> String {
 }
 
 fn returning(knows: Knows) -> String {
-    format!("RETURNING {COLUMNS}{}", if knows.both { ", new" } else { "" })
+    format!(
+        "RETURNING {COLUMNS}{}",
+        if knows.both { ", new" } else { "" }
+    )
 }
 
 /// What a client that does not know the new column, or while nothing is derived, leaves there.
@@ -112,12 +119,7 @@ fn fresh_row(random: &mut StdRng, knows: Knows, n: u64) -> Row {
     }
 }
 
-fn insert_outcome(
-    knows: Knows,
-    row: &Row,
-    old: &Option<Cell>,
-    new: &Option<Cell>,
-) -> Vec<Row> {
+fn insert_outcome(knows: Knows, row: &Row, old: &Option<Cell>, new: &Option<Cell>) -> Vec<Row> {
     let (old, new) = (old.clone().flatten(), new.clone().flatten());
     if !knows.synced {
         return settled(knows, row, vec![(old, None)]);

@@ -49,7 +49,10 @@ pub fn ddl(db: &Db, sql: &str) -> JoinHandle<Result<(), Failure>> {
             let mut config = db.config();
             config.application_name(&label);
             let mut client = crate::db::connect(&config)?;
-            match client.batch_execute(&sql).map_err(|error| Failure::from(&error)) {
+            match client
+                .batch_execute(&sql)
+                .map_err(|error| Failure::from(&error))
+            {
                 Err(failure) if failure.sqlstate == "40P01" => {}
                 other => return other,
             }
@@ -82,7 +85,7 @@ pub fn attach(db: &Db, book: &Book) -> (String, Vec<(i64, Row)>) {
         })
         .collect();
     db.run(&format!(
-        "CREATE TABLE t_9 (LIKE t INCLUDING DEFAULTS INCLUDING STORAGE);
+        "CREATE TABLE t_9 (LIKE t INCLUDING DEFAULTS INCLUDING STORAGE INCLUDING CONSTRAINTS);
          INSERT INTO t_9 (id, part, old, fat, kept) SELECT {first} + n, 9, 'a' || n, repeat(n || '-', 2), 'k' || {first} + n
          FROM generate_series(0, 299) n"
     ));

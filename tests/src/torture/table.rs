@@ -13,8 +13,16 @@ pub const ROWS: i64 = 2400;
 pub fn create(db: &Db, scenario: &Scenario, tablespace: Option<&str>) -> HashMap<i64, Row> {
     let space = tablespace.map_or(String::new(), |name| format!(" TABLESPACE {name}"));
     let parts = scenario.parts();
-    let pad = if scenario.shape == Shape::Wide { 5500 } else { 60 };
-    let by = if parts > 1 { " PARTITION BY LIST (part)" } else { "" };
+    let pad = if scenario.shape == Shape::Wide {
+        5500
+    } else {
+        60
+    };
+    let by = if parts > 1 {
+        " PARTITION BY LIST (part)"
+    } else {
+        ""
+    };
     db.run(&format!(
         "CREATE EXTENSION IF NOT EXISTS amcheck;
          CREATE TABLE t (id bigint, part int NOT NULL DEFAULT 0, other int NOT NULL DEFAULT 0, old text, fat text, kept text,
@@ -102,14 +110,25 @@ pub fn check(db: &Db, map: Mapping, book: &HashMap<i64, Row>, columns: Columns) 
     }
     for (key, row) in &found {
         let Some(wanted) = book.get(key) else {
-            add(format!("key {key}: nobody wrote it, or it was deleted: {}", short(row)));
+            add(format!(
+                "key {key}: nobody wrote it, or it was deleted: {}",
+                short(row)
+            ));
             continue;
         };
         if (row.part, row.other, row.fat) != (wanted.part, wanted.other, wanted.fat) {
-            add(format!("key {key}: {} is to be {}", short(row), short(wanted)));
+            add(format!(
+                "key {key}: {} is to be {}",
+                short(row),
+                short(wanted)
+            ));
         }
         if columns.old && row.old != wanted.old {
-            add(format!("key {key}: the old column of {} is to be {}", short(row), short(wanted)));
+            add(format!(
+                "key {key}: the old column of {} is to be {}",
+                short(row),
+                short(wanted)
+            ));
         }
         if let New::Is(new) = &row.new {
             let right = if columns.finished {
@@ -119,7 +138,11 @@ pub fn check(db: &Db, map: Mapping, book: &HashMap<i64, Row>, columns: Columns) 
                 wanted.may_hold(map, new)
             };
             if !right {
-                add(format!("key {key}: the new column of {} is to be {}", short(row), short(wanted)));
+                add(format!(
+                    "key {key}: the new column of {} is to be {}",
+                    short(row),
+                    short(wanted)
+                ));
             }
         }
     }
@@ -148,13 +171,19 @@ fn amcheck(db: &Db) -> Vec<String> {
         let heap = db.rows(&format!(
             "SELECT blkno, offnum, msg FROM verify_heapam('{leaf}', check_toast => true) LIMIT 3"
         ));
-        wrong.extend(heap.into_iter().map(|row| format!("verify_heapam({leaf}): {row:?}")));
+        wrong.extend(
+            heap.into_iter()
+                .map(|row| format!("verify_heapam({leaf}): {row:?}")),
+        );
         let check = format!(
             "SELECT bt_index_check(i.indexrelid, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
              JOIN pg_am a ON a.oid = c.relam WHERE i.indrelid = '{leaf}'::regclass AND a.amname = 'btree' AND i.indisvalid"
         );
         if let Err(error) = db.connect().simple_query(&check) {
-            wrong.push(format!("bt_index_check on {leaf}: {}", crate::Failure::from(&error)));
+            wrong.push(format!(
+                "bt_index_check on {leaf}: {}",
+                crate::Failure::from(&error)
+            ));
         }
     }
     wrong

@@ -3,6 +3,7 @@
 mod counted;
 mod merge;
 mod objects;
+mod split;
 mod views;
 
 use pg_migrate_tests::{Db, cluster};

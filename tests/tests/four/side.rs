@@ -1,6 +1,6 @@
 //! Several migrations expanded at once: on different columns, on the same, and one upon the other.
 
-use crate::case::{Shape, app, fixture, users, with, without};
+use crate::case::{Shape, amounts, app, fixture, users, with, without};
 use crate::runner::{Schema, no_errors, same, schema};
 use pg_migrate_tests::{Db, Failure, Role, Traffic, TrafficSpec, cluster};
 
@@ -54,10 +54,17 @@ fn behind(db: &Db, document: &str, other: &str, column: &str) {
     let failure = refused(db, document);
     let place = format!("{document}: {failure}");
     assert_eq!(failure.sqlstate, "55006", "{place}");
-    assert!(
-        failure.message.contains(&format!("migration \"{other}\"")),
-        "{place}"
-    );
+    // It names both.
+    let own = document
+        .split_once("revision ")
+        .or_else(|| document.split_once("\"revision\": \""))
+        .map(|(_, rest)| rest.split([' ', '\n', '"']).next().unwrap());
+    for named in [own.unwrap(), other] {
+        assert!(
+            failure.message.contains(&format!("\"{named}\"")),
+            "{named}: {place}"
+        );
+    }
     assert!(failure.message.contains(column), "{place}");
     assert!(
         failure
@@ -303,6 +310,115 @@ fn a_chain_contracted_in_order() {
 #[test]
 fn a_chain_contracted_in_reverse() {
     upon(["3", "2", "1"]);
+}
+
+/// The last of the chain is taken back and begun again, before and after the contract of the first;
+/// so is the middle with all that stands on it.
+#[test]
+fn a_chain_taken_back_in_the_middle() {
+    let db = database("");
+    let before = schema(&db, true);
+    let traffic = Traffic::start(&db, app("users", "username", "email"));
+    let handle = json("2", "1", &HANDLE.replace("username", "email"));
+    let avatar = json(
+        "3",
+        "2",
+        r#"{"add_column": {"table": "users", "up": "left(handle, 1)", "column": {"name": "avatar", "type": "text"}}},
+           {"create_index": {"name": "users_handle", "table": "users", "columns": ["handle"]}}"#,
+    );
+    start(&db, &sql("1", "", NAME));
+    start(&db, &handle);
+    let two = schema(&db, true);
+    start(&db, &avatar);
+    let three = schema(&db, true);
+    traffic.new_writers(1);
+    traffic.run_operations(40);
+    db.run("CALL migrate.downgrade('-1')");
+    same("the last is taken back", &two, &schema(&db, true));
+    traffic.run_operations(40);
+    start(&db, &avatar);
+    same("the last again", &three, &schema(&db, true));
+    traffic.new_writers(2);
+    db.run("CALL migrate.contract('1')");
+    let contracted = schema(&db, true);
+    traffic.run_operations(40);
+    db.run("CALL migrate.downgrade('1')");
+    traffic.run_operations(40);
+    db.run("CALL migrate.upgrade()");
+    same("both again", &contracted, &schema(&db, true));
+    traffic.run_operations(40);
+    let zero = "SELECT count(*) FROM users WHERE handle IS DISTINCT FROM lower(email) OR avatar IS DISTINCT FROM left(handle, 1)";
+    db.run("CALL migrate.contract('2')");
+    db.run("UPDATE users SET handle = lower(email), avatar = left(lower(email), 1)");
+    db.run("CALL migrate.downgrade('2')");
+    start(&db, &avatar);
+    traffic.run_operations(40);
+    db.run("CALL migrate.contract('3')");
+    traffic.stand_still(Some(Role::New), |report| {
+        no_errors(report);
+        let wrong = report.check(&db, "users", "id", &[("email", Role::New)]);
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    });
+    let lost = format!("{zero} AND email LIKE 'Seed%'");
+    let lost = lost
+        .replace("WHERE handle", "WHERE (handle")
+        .replace("1) AND", "1)) AND");
+    assert_eq!(db.one::<i64>(&lost), 0, "{lost}");
+    traffic.stop();
+    db.run("CALL migrate.downgrade('base')");
+    same("downgraded", &before, &schema(&db, true));
+}
+
+/// Two type changes of one table expanded at once, and two of the same column, which are not.
+#[test]
+fn two_type_changes() {
+    let team = "ALTER TABLE users ALTER COLUMN team TYPE numeric";
+    let amount = "ALTER TABLE users ALTER COLUMN amount TYPE bigint";
+    for contracts in [["1", "2"], ["2", "1"]] {
+        let db = database(
+            "CREATE INDEX ON users (amount); CREATE INDEX ON users (team); ALTER TABLE users ADD CHECK (amount >= 0)",
+        );
+        let before = schema(&db, false);
+        let traffic = Traffic::start(&db, amounts());
+        start(&db, &sql("1", "", team));
+        start(&db, &sql("2", "1", amount));
+        behind(
+            &db,
+            &sql(
+                "3",
+                "2",
+                "ALTER TABLE users ALTER COLUMN amount TYPE numeric",
+            ),
+            "2",
+            "amount",
+        );
+        behind(
+            &db,
+            &sql("3", "2", "ALTER TABLE users RENAME COLUMN team TO crew"),
+            "1",
+            "team",
+        );
+        traffic.run_operations(40);
+        // The one in the middle of the other's life goes and comes again.
+        db.run("CALL migrate.downgrade('-1')");
+        traffic.run_operations(40);
+        start(&db, &sql("2", "1", amount));
+        for id in contracts {
+            db.run(&format!("CALL migrate.contract('{id}')"));
+            traffic.run_operations(40);
+        }
+        agrees(
+            &db,
+            &traffic,
+            Some(Role::New),
+            &[("amount", Role::New)],
+            "SELECT count(*) FROM users WHERE team IS DISTINCT FROM id % 100",
+        );
+        db.run("CALL migrate.downgrade('base')");
+        traffic.run_operations(40);
+        no_errors(&traffic.stop());
+        same("downgraded", &before, &schema(&db, false));
+    }
 }
 
 #[test]

@@ -91,6 +91,12 @@ alter table app.lone alter column x type varchar(20)
 
 alter table app.lone alter column y type bigint
 
+alter table app.lone alter column y type bigint, alter column x type varchar(20), alter column id type bigint, add column z int default 7
+
+alter table app.lone alter column y type bigint, alter column x type text collate "C"
+
+alter table app.log_2025 alter column text type varchar collate "C"
+
 alter table app.lone alter column y type text using y::text || '!'
 
 alter table app.empty alter column b type bigint
@@ -306,6 +312,13 @@ alter table app.fresh rename to fresher;
 create index on app.fresher (id);
 comment on table app.fresher is 'renamed'
 
+create table app.fresh (id int, at date, primary key (id, at)) partition by range (at);
+create table app.fresh_1 partition of app.fresh for values from ('2024-01-01') to ('2025-01-01');
+create table app.fresh_2 partition of app.fresh default partition by list (id);
+create table app.fresh_3 partition of app.fresh_2 for values in (1, 2);
+alter table app.fresh add column note text default 'x';
+insert into app.fresh values (1, '2024-05-01'), (2, '2026-05-01')
+
 create unlogged table app.fresh (id int)
 
 create temp table scratch (id int)
@@ -377,10 +390,8 @@ create type app.point3 as (x int, y int, z int)
 
 create type app.span as range (subtype = int4)
 
--- marks: one way
 alter type app.state add value 'back' after 'sent'
 
--- marks: one way
 alter type app.state add value if not exists 'new'
 
 alter type app.state rename value 'new' to 'fresh'
@@ -395,10 +406,14 @@ alter type app.address add attribute zip text
 
 alter type app.address rename attribute city to town
 
+-- marks: one way
 alter type app.address drop attribute city
 
 -- setup: create type app.loose as (a int, b text)
 alter type app.loose alter attribute b type varchar(10), drop attribute a
+
+-- setup: create type app.loose as (a int, b text collate "C", c int, d date)
+alter type app.loose drop attribute b, add attribute e int, alter attribute a type bigint, alter attribute c type bigint, drop attribute d
 
 -- setup: create type app.loose as (a int, b text)
 drop type app.loose
@@ -660,19 +675,15 @@ import foreign schema s from server nosuch into app
 
 create role app_writer nologin
 
--- marks: one way
 grant insert on app.lone to app_reader
 
--- marks: one way
 revoke select on app.names from app_reader
 
--- marks: one way
 grant usage on schema app to app_reader
 
 -- marks: one way
 alter default privileges in schema app grant select on tables to app_reader
 
--- marks: one way
 grant execute on function app.twice(int) to app_reader
 
 create table app.a1 (id int primary key); create table app.a2 (id int references app.a1)

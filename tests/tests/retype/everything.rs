@@ -20,6 +20,8 @@ const TABLES: &str = "
         CONSTRAINT users_team_id UNIQUE (team, id) DEFERRABLE INITIALLY DEFERRED);
     INSERT INTO users (name, boss, team) SELECT 'u' || g, NULL, 1 + g % 20 FROM generate_series(1, 400) g;
     UPDATE users SET boss = 5 WHERE id > 5;
+    ALTER TABLE users ADD COLUMN bio text, ALTER COLUMN bio SET STORAGE EXTERNAL, ALTER COLUMN bio SET COMPRESSION pglz;
+    CREATE INDEX users_bio ON users (lower(bio), number);
     CREATE TABLE orders (id serial PRIMARY KEY, user_id int NOT NULL CONSTRAINT orders_user REFERENCES users (id) ON DELETE CASCADE ON UPDATE CASCADE, n int);
     COMMENT ON CONSTRAINT orders_user ON orders IS 'whose it is';
     INSERT INTO orders (user_id, n) SELECT id, 1 FROM users;
@@ -84,9 +86,10 @@ const RETYPE: &str = "ALTER TABLE users ALTER COLUMN id TYPE bigint";
 /// The same schema, changed by PostgreSQL itself before anything stood in its way.
 fn by_plain_statement(statement: &str) -> Schema {
     let db = database(&format!("{ROLES}{TABLES}{statement};{BLOCKERS}"));
-    // PostgreSQL forgets these where it builds an index and statistics anew.
+    // PostgreSQL forgets these where it changes a type, builds an index and statistics anew.
     db.run(
-        "ALTER INDEX users_expression ALTER COLUMN 2 SET STATISTICS 77; ALTER STATISTICS users_statistics SET STATISTICS 55",
+        "ALTER INDEX users_expression ALTER COLUMN 2 SET STATISTICS 77; ALTER STATISTICS users_statistics SET STATISTICS 55;
+         ALTER TABLE users ALTER COLUMN bio SET STORAGE EXTERNAL, ALTER COLUMN bio SET COMPRESSION pglz",
     );
     without_positions(schema(&db))
 }
@@ -132,6 +135,25 @@ fn both_sides_in_one_migration() {
     rehearsed(&db, both);
     migrate(&db, "1", both);
     same(&by_plain_statement(both), &without_positions(schema(&db)));
+    db.run("CALL migrate.downgrade('base')");
+    same(&before, &schema(&db));
+}
+
+/// Sequences that belong to columns, and what is stored out of line.
+#[test]
+fn serials_and_texts() {
+    let change = "ALTER TABLE users ALTER COLUMN number TYPE bigint, ALTER COLUMN bio TYPE varchar(100) COLLATE \"C\";
+        ALTER TABLE orders ALTER COLUMN id TYPE bigint";
+    let db = users();
+    let before = schema(&db);
+    rehearsed(&db, change);
+    migrate(&db, "1", change);
+    same(&by_plain_statement(change), &without_positions(schema(&db)));
+    db.run("INSERT INTO users (name, team) VALUES ('next', 1); INSERT INTO orders (user_id) VALUES (5)");
+    let next = db.rows("SELECT max(number), (SELECT max(id) FROM orders) FROM users");
+    assert_eq!(next, [["401", "401"]]);
+    db.run("DELETE FROM orders WHERE id = 401; DELETE FROM users WHERE number = 401;
+            SELECT setval('users_number_seq', 400); SELECT setval('orders_id_seq', 400); SELECT setval('users_id_seq', 1202)");
     db.run("CALL migrate.downgrade('base')");
     same(&before, &schema(&db));
 }

@@ -4,6 +4,7 @@ mod everything;
 mod keys;
 mod live;
 mod metadata;
+mod partitioned;
 mod refused;
 
 use pg_migrate_tests::{Db, Failure, cluster};

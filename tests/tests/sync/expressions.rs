@@ -126,6 +126,32 @@ fn an_expression_means_the_same_under_any_search_path() {
     assert_eq!(pair(&db, 2), "y Y");
 }
 
+/// The body of a function is another matter: it means what it means in the session that writes, as
+/// everywhere else, also where it was inlined before the path changed.
+#[test]
+fn the_body_of_a_function_follows_the_search_path() {
+    let db = users();
+    db.run(
+        "CREATE SCHEMA v1; CREATE SCHEMA v2;
+         CREATE FUNCTION v1.mark() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT '1' $$;
+         CREATE FUNCTION v2.mark() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT '2' $$;
+         SET search_path = public, v1;
+         CREATE FUNCTION marked(text) RETURNS text STABLE LANGUAGE sql AS $$ SELECT $1 || mark() $$",
+    );
+    let call = "SELECT migrate.sync_column_trigger('users', 'username', 'email', 'marked(username)', 'email')";
+    let failure = db.error(call);
+    assert_eq!(failure.sqlstate, "42883", "{failure}");
+    db.run(&format!("SET search_path = public, v1; {call}"));
+    let mut open = db.connect();
+    for (path, name, email) in [("v1", "a", "a1"), ("v2", "b", "b2"), ("v1", "c", "c1")] {
+        open.batch_execute(&format!(
+            "SET search_path = {path}; UPDATE public.users SET username = '{name}' WHERE id = 1"
+        ))
+        .expect("an update");
+        assert_eq!(pair(&db, 1), format!("{name} {email}"));
+    }
+}
+
 #[test]
 fn subqueries_see_the_row() {
     let db = users();

@@ -1,8 +1,15 @@
 //! The sync trigger and the touch trigger: each rule, each way in, and what would lose data without.
 
+mod by_hand;
 mod definition;
 mod expressions;
+mod integrity;
+mod rewrites;
 mod rules;
+mod session;
+mod sides;
+mod touch;
+mod types;
 mod ways_in;
 
 use pg_migrate_tests::{Db, cluster};

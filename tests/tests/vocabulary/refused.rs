@@ -45,7 +45,11 @@ fn bad_input_names_its_place() {
         (
             r#"{"create_constraint": {"table": "items", "name": "k", "type": "exclude", "exclude": {"elements": "qty WITH ="}}}"#,
             "0A000",
-            &["cannot be added to public.items online"],
+            &[
+                "cannot be added to public.items online",
+                "NOT VALID",
+                "300 rows",
+            ],
         ),
         (
             r#"{"create_constraint": {"table": "items", "name": "k", "type": "unique", "columns": ["qty"], "no_inherit": true}}"#,

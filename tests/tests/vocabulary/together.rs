@@ -66,24 +66,49 @@ fn what_was_said_of_a_column_before_its_type_changes_is_carried() {
     );
 }
 
-/// Long work on the old column would be done twice.
+/// It is built once, on the column that lasts, in whatever order the document has them.
 #[test]
-fn what_is_built_on_a_column_before_its_type_changes_is_refused() {
-    for first in [
-        r#"{"create_index": {"name": "i", "table": "items", "columns": ["note"], "predicate": "note <> 'x'"}}"#,
-        r#"{"create_constraint": {"name": "k", "table": "items", "type": "check", "check": "note <> 'x'"}}"#,
-        r#"{"create_constraint": {"name": "k", "table": "items", "type": "unique", "columns": ["note", "id"]}}"#,
+fn what_is_built_on_a_column_whose_type_changes_follows_it() {
+    const INDEX: &str = r#"{"create_index": {"name": "i", "table": "items", "columns": ["note"], "predicate": "note <> 'x'"}}"#;
+    const CHECK: &str = r#"{"create_constraint": {"name": "k", "table": "items", "type": "check", "check": "note <> 'x' OR qty > 0"}}"#;
+    const UNIQUE: &str = r#"{"create_constraint": {"name": "u", "table": "items", "type": "unique", "columns": ["note", "id"]}}"#;
+    const COLUMN: &str = r#"{"alter_column": {"table": "items", "column": "note", "check": {"name": "c", "constraint": "note <> 'y'"}}}"#;
+    const OTHER: &str = r#"{"create_index": {"name": "j", "table": "owners", "columns": ["zip"]}}"#;
+    for operations in [
+        [INDEX, CHECK, OTHER, UNIQUE, COLUMN, CHANGE],
+        [INDEX, CHECK, CHANGE, UNIQUE, COLUMN, OTHER],
+        [CHANGE, INDEX, CHECK, UNIQUE, OTHER, COLUMN],
     ] {
         let db = shop();
-        let document = document(&format!("{first}, {CHANGE}"));
-        let failure = db.error(&format!(
-            "SELECT migrate.plan($document${document}$document$)"
-        ));
-        assert!(
-            failure.message.contains("used by an earlier operation"),
-            "{failure}"
-        );
+        let operations = operations.join(", ");
+        turns(&db, &operations);
+        assert!(object(&db, "column public.items.note").contains("character varying(90)"));
+        for (name, part) in [
+            ("index public.i", "(note) WHERE ((note)::text <> 'x'::text)"),
+            (
+                "constraint k on public.items",
+                "(note)::text <> 'x'::text) OR (qty > 0)",
+            ),
+            ("constraint u on public.items", "UNIQUE (note, id)"),
+            ("constraint c on public.items", "(note)::text <> 'y'::text"),
+        ] {
+            let found = object(&db, name);
+            assert!(found.contains(part), "{operations}: {found}");
+        }
+        let built = db.one::<i64>("SELECT count(*) FROM migrate.step WHERE direction = 'up' AND kind = 'concurrent' AND sql LIKE '% i ON %'");
+        assert_eq!(built, 1, "{operations}");
     }
+    // What stands between them keeps its place, and then they are two migrations.
+    let db = shop();
+    let between = r#"{"sql": {"up": "SELECT 1", "down": "SELECT 1"}}"#;
+    let document = document(&format!("{INDEX}, {between}, {CHANGE}"));
+    let failure = db.error(&format!(
+        "SELECT migrate.plan($document${document}$document$)"
+    ));
+    assert!(
+        failure.message.contains("used by an earlier operation"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -178,6 +178,53 @@ pub struct RenameTable {
     pub to: String,
 }
 
+/// Columns of a table move to a new one, which has one row for each of its rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitTable {
+    pub table: String,
+    /// The new table.
+    pub into: String,
+    /// The columns by which the rows of both belong together; none: the primary key.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// Those that move.
+    pub columns: Vec<String>,
+    /// Of the foreign key from the new table to the old one.
+    #[serde(default)]
+    pub references: Option<SplitReferences>,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitReferences {
+    /// The foreign key's name.
+    pub name: String,
+}
+
+/// The way back of `split_table`. Written by the extension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnsplitTable {
+    pub table: String,
+    pub from: String,
+    pub key: Vec<String>,
+    /// What each column of a row without one in the other table gets, if not null.
+    pub columns: Vec<SplitColumn>,
+    /// One for each of the columns.
+    pub restore: Vec<super::Restore>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitColumn {
+    pub column: String,
+    #[serde(default)]
+    pub otherwise: Option<String>,
+}
+
 /// What a replica is told of an updated or deleted row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

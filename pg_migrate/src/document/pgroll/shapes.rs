@@ -1,7 +1,27 @@
-//! The shapes that keys of an index come in.
+//! The shapes that keys of an index and new names of columns come in.
 
 use super::Object;
 use serde_json::{Value, json};
+
+/// `alter_column` with a `name` and nothing else is the older spelling of `rename_column`.
+pub(super) fn renaming(operation: &mut Object) {
+    let Some(Value::Object(body)) = operation.get("alter_column") else {
+        return;
+    };
+    let only = |field: &str| matches!(field, "table" | "column" | "name");
+    let (Some(table), Some(from), Some(to)) =
+        (body.get("table"), body.get("column"), body.get("name"))
+    else {
+        return;
+    };
+    // With anything else it is left for the reader to refuse.
+    if !body.keys().all(|field| only(field)) {
+        return;
+    }
+    let renamed = json!({ "table": table, "from": from, "to": to });
+    operation.remove("alter_column");
+    operation.insert("rename_column".to_owned(), renamed);
+}
 
 /// Keys of an index: names alone, names with settings, or objects; and the operator class in parts.
 pub(super) fn index_keys(body: &mut Value) {

@@ -56,6 +56,17 @@ fn keys_of_an_index() {
 }
 
 #[test]
+fn a_new_name_as_an_alteration() {
+    assert_same(
+        r#"{"alter_column": {"table": "t", "column": "a", "name": "b"}}"#,
+        r#"{"rename_column": {"table": "t", "from": "a", "to": "b"}}"#,
+    );
+    let both =
+        fault(r#"{"alter_column": {"table": "t", "column": "a", "name": "b", "type": "text"}}"#);
+    assert!(both.message.contains("unknown field \"name\""), "{both:?}");
+}
+
+#[test]
 fn defaults_that_are_spelt_out() {
     assert_same(
         r#"{"add_column": {"table": "t", "up": "", "column": {"name": "c", "type": "int", "check": {"name": "k", "constraint": "c > 0", "no_inherit": false},

@@ -19,7 +19,8 @@ const MOST_QUESTIONS: i32 = 100;
 /// Why nothing is left to do for a step about one partition; `None`: there is.
 pub fn needless(revision: &Revision, step: &StepRow) -> Result<Option<String>> {
     let word = |key: &str| step.args.get(key).and_then(Value::as_str);
-    let (Some(table), Some(parent)) = (&step.relation, word("partition_of")) else {
+    let table = word("partition").or(step.relation.as_deref());
+    let (Some(table), Some(parent)) = (table, word("partition_of")) else {
         return Ok(None);
     };
     within(revision, || {

@@ -50,6 +50,32 @@ impl Table {
         found
     }
 
+    fn name(&self, column: i16) -> String {
+        // SAFETY: a cache lookup of a column of the open relation; the palloc'd text is copied.
+        unsafe {
+            let name = pg_sys::get_attname((*self.0).rd_id, column, true);
+            if name.is_null() {
+                return String::new();
+            }
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
+    }
+
+    /// What an error of an expression is about: itself, its column, and what it reads.
+    pub(super) fn about(&self, what: &str, reads: &[i16], target: i16) -> CString {
+        let typed = |column: &i16| {
+            let column_type = self.column_type(*column);
+            format!("\"{}\" ({})", self.name(*column), column_type.name())
+        };
+        let mut text = format!("{what} for column {}", typed(&target));
+        let reads: Vec<String> = reads.iter().map(typed).collect();
+        if !reads.is_empty() {
+            text.push_str(" from ");
+            text.push_str(&reads.join(", "));
+        }
+        CString::new(text).unwrap_or_default()
+    }
+
     pub(super) fn is_generated(&self, column: i16) -> bool {
         // SAFETY: a cache lookup of a column of the open relation.
         unsafe { pg_sys::get_attgenerated((*self.0).rd_id, column) != 0 }
@@ -124,6 +150,24 @@ pub(super) fn columns(node: *mut pg_sys::Node) -> Result<Vec<i16>> {
         }
     }
     Ok(found)
+}
+
+/// The hashes of a plan's dependencies of one kind (`PlanInvalItem`).
+pub(super) fn hashes(
+    items: *mut pg_sys::List,
+    cache: pg_sys::SysCacheIdentifier::Type,
+) -> Vec<u32> {
+    (0..length(items))
+        .filter_map(|i| {
+            // SAFETY: a list of PlanInvalItem nodes made by the planner.
+            let item = unsafe {
+                &*(*(*items).elements.add(i))
+                    .ptr_value
+                    .cast::<pg_sys::PlanInvalItem>()
+            };
+            (item.cacheId == cache as i32).then_some(item.hashValue)
+        })
+        .collect()
 }
 
 pub(super) struct Parsed {

@@ -220,7 +220,13 @@ mod tests {
                 },
             ])
         );
-        for wrong in ["", "batch.filled", "nowhere kill", "settle wait x", "settle error x"] {
+        for wrong in [
+            "",
+            "batch.filled",
+            "nowhere kill",
+            "settle wait x",
+            "settle error x",
+        ] {
             assert!(orders(wrong).is_err(), "{wrong}");
         }
     }

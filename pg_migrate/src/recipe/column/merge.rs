@@ -213,7 +213,7 @@ impl Planner<'_> {
 
     /// Columns that leave at contract while a trigger still gives them their values: their indexes
     /// first, then, in one transaction, the trigger and all of them. Gives what restores them.
-    fn drop_together(
+    pub fn drop_together(
         &mut self,
         key: &str,
         columns: &[String],

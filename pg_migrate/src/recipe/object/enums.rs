@@ -62,6 +62,9 @@ impl Planner<'_> {
             )
             .hint("Take the operation out, or give if_not_exists."));
         }
+        if there {
+            return Ok(());
+        }
         let place = match (&op.before, &op.after) {
             (Some(value), _) => format!(" BEFORE {}", literal(value)),
             (_, Some(value)) => format!(" AFTER {}", literal(value)),
@@ -69,7 +72,11 @@ impl Planner<'_> {
         };
         let sql = format!(
             "ALTER TYPE {name} ADD VALUE {}{}{place}",
-            if tolerated { "IF NOT EXISTS " } else { "" },
+            if op.if_not_exists {
+                "IF NOT EXISTS "
+            } else {
+                ""
+            },
             literal(&op.value)
         );
         if values.is_none() {

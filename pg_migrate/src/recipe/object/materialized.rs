@@ -109,20 +109,32 @@ impl Planner<'_> {
                 && step.sql.starts_with("CREATE UNIQUE INDEX")
         });
         let step = match (view.populated, view.unique || built_here, op.concurrently) {
-            (false, _, _) => refresh(&key, "", Lock::AccessExclusive),
+            (false, _, _) => {
+                let step = refresh(&key, "", Lock::AccessExclusive);
+                let back = format!("REFRESH MATERIALIZED VIEW {key} WITH NO DATA");
+                self.inverse_sql(back.clone(), &step.sql);
+                step.undo(back)
+            }
             (true, true, true) => refresh(&key, "CONCURRENTLY ", Lock::Exclusive),
             (true, _, false) => refresh(&key, "", Lock::AccessExclusive)
                 .warn("those who read the materialized view wait until it is filled"),
             (true, false, true) => {
+                let time = self.facts.size(&key)?.map_or_else(String::new, |size| {
+                    format!(
+                        " Otherwise readers wait until it is filled, {:.0} rows: {} and the query itself.",
+                        size.rows,
+                        size.to_rewrite()
+                    )
+                });
                 return Err(Fault::new(
                     state::NOT_IN_PREREQUISITE_STATE,
                     format!("materialized view {key} cannot be refreshed while others read it"),
                 )
-                .detail("REFRESH … CONCURRENTLY goes by a unique index over columns, without WHERE, and there is none.")
+                .detail(format!("REFRESH … CONCURRENTLY goes by a unique index over columns, without WHERE, and there is none.{time}"))
                 .hint("Create one first; or give \"concurrently\": false, in a script -- migrate:as-written before the statement, to let readers wait."));
             }
         };
-        // No inverse: the rows are what the tables say, now as before.
+        // Of one that is filled there is no inverse: the rows are what the tables say, now as before.
         self.push(step);
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::fit::misfits;
 use super::index::{IndexTask, Owner, names_of};
 use super::part_name;
 use crate::document::model::{
-    AttachPartition, CreateConstraint, DetachPartition, DropTable, Operation, Sql,
+    AttachPartition, CreateConstraint, Creates, DetachPartition, DropTable, Operation, Sql,
 };
 use crate::fault::{Fault, Result, state};
 use crate::recipe::constraint::clause_of;
@@ -143,6 +143,22 @@ impl Planner<'_> {
     /// A new, empty partition. CREATE TABLE … PARTITION OF would lock the whole table against
     /// everybody and scan the default partition; a table like it that is attached does not.
     pub fn create_partition(&mut self, op: &AttachPartition) -> Result<()> {
+        let (key, table) = self.table(&op.table)?;
+        if table.fresh && table.unlisted {
+            // Nobody uses the table yet, and what it is like is not known here.
+            return self.sql(&Sql {
+                up: format!(
+                    "CREATE TABLE {} PARTITION OF {key} {}",
+                    op.partition, op.bounds
+                ),
+                creates: Some(Creates {
+                    kind: "table".into(),
+                    name: op.partition.clone(),
+                }),
+                online: true,
+                ..Sql::default()
+            });
+        }
         let (key, table) = self.partitioned(&op.table)?;
         let (schema, name) = self.facts.landing(&op.partition)?;
         let part_key = qualified(&schema, &name);

@@ -2,10 +2,13 @@
 
 use super::Planner;
 use crate::document::model::{Operation, Sql, Statement};
-use crate::fault::Result;
+use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::Table;
 use crate::recipe::quote::name_with_suffix;
+use crate::recipe::written::{Known, Work};
 use serde_json::Value;
+
+const ACCEPT: &str = "Or put -- migrate:as-written before the statement, to accept it.";
 
 /// The names of constraints and indexes that an operation makes.
 fn names(operation: &mut Operation) -> Vec<&mut String> {
@@ -83,6 +86,60 @@ impl Planner<'_> {
             }
         }
         Ok(name.to_owned())
+    }
+
+    /// Of a statement that has no online way: how long it takes as written.
+    pub fn not_online(&mut self, op: &Statement, fault: Fault) -> Fault {
+        let detail = fault.detail.as_deref().unwrap_or_default();
+        if fault.sqlstate != state::FEATURE_NOT_SUPPORTED
+            || [" rows: ", " rows ("]
+                .iter()
+                .any(|told| detail.contains(told))
+        {
+            return fault;
+        }
+        // Whatever is wrong here, what was to be said is the first error.
+        let Ok(Some(said)) = self.as_written(op) else {
+            return fault;
+        };
+        let detail = format!("{detail} {said}").trim_start().to_owned();
+        let hint = match &fault.hint {
+            Some(hint) if hint.contains("as-written") => hint.clone(),
+            Some(hint) => format!("{hint} {ACCEPT}"),
+            None => ACCEPT.to_owned(),
+        };
+        fault.detail(detail).hint(hint)
+    }
+
+    /// What the statement does to its table while it runs as written.
+    fn as_written(&mut self, op: &Statement) -> Result<Option<String>> {
+        let Some(name) = &op.table else {
+            return Ok(None);
+        };
+        let Some(known) = self.known(name)?.filter(Known::filled) else {
+            return Ok(None);
+        };
+        let Some(size) = self.facts.size(&known.key)? else {
+            return Ok(None);
+        };
+        let written = Sql {
+            up: op.sql.clone(),
+            ..Sql::default()
+        };
+        let statements = self.facts.statements(&op.sql)?;
+        let mut worst = None;
+        for statement in &statements {
+            worst = worst.max(self.effect(&written, statement)?.map(|effect| effect.work));
+        }
+        let (work, time) = match worst {
+            Some(Work::Rewrites) => ("rewrites", size.to_rewrite()),
+            Some(Work::Scans) => ("reads", size.to_read()),
+            _ => return Ok(None),
+        };
+        Ok(Some(format!(
+            "As written it {work} {} under a lock, {:.0} rows: {time}.",
+            known.key, size.rows
+        )))
     }
 
     /// Steps planned since the last operation say what statement they stand for.

@@ -137,6 +137,12 @@ impl Planner<'_> {
                     None => Ok(()),
                 }
             }
+            Operation::SplitTable(op) => {
+                for column in &op.columns {
+                    self.uses_with(&op.table, column)?;
+                }
+                self.uses(&op.table, &op.key, How::Hold)
+            }
             Operation::CreateTable(op) => {
                 for column in &op.columns {
                     self.column_references(column)?;
@@ -253,7 +259,7 @@ impl Planner<'_> {
     }
 
     /// A table that others can see already.
-    fn known_table(&mut self, name: &str) -> Result<Option<(String, Table)>> {
+    pub fn known_table(&mut self, name: &str) -> Result<Option<(String, Table)>> {
         match self.table(name) {
             Err(fault) if fault.is_interruption() => Err(fault),
             Ok((key, table)) if !table.fresh => Ok(Some((key, table))),

@@ -1,7 +1,7 @@
 //! Reading a script from its first statement to its last: what one statement means for those after
 //! it. A BEGIN and COMMIT around the whole script are taken off, settings are kept in mind.
 
-use super::settings::{Meaning, meaning};
+use super::settings::{Meaning, meaning, path};
 use super::table::free_name;
 use super::{operations, sql, transaction_command};
 use crate::document::model::{self, Operation};
@@ -16,6 +16,15 @@ pub struct Reader {
     body: Range<usize>,
     at: usize,
     settings: BTreeMap<String, String>,
+    path: Option<String>,
+}
+
+/// The search path that the script sets before its first statement: its names are meant in that.
+pub fn search_path(statements: &[Statement]) -> Option<String> {
+    let head = statements
+        .iter()
+        .take_while(|statement| statement.action.setting.is_some() || opens(statement));
+    head.filter_map(path).last()
 }
 
 fn opens(statement: &Statement) -> bool {
@@ -43,6 +52,7 @@ impl Reader {
             body,
             at: 0,
             settings: BTreeMap::new(),
+            path: search_path(statements),
         }
     }
 
@@ -61,6 +71,9 @@ impl Reader {
         }
         if let Node::Transaction(word) = &statement.node {
             return Err(transaction_command(word));
+        }
+        if !as_written && self.path.is_some() && self.path == path(statement) {
+            return Ok(Vec::new());
         }
         if let (Some(setting), false) = (&statement.action.setting, as_written) {
             match meaning(setting)? {

@@ -3,7 +3,8 @@
 //! change what names mean or whose rights count is refused.
 
 use crate::fault::{Fault, Result, state};
-use crate::pg::parser::tree::Setting;
+use crate::pg::parser::tree::{Setting, Statement};
+use crate::recipe::quote::ident;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -48,7 +49,7 @@ pub fn meaning(setting: &Setting) -> Result<Meaning> {
         // With an empty path every name is qualified, as in what pg_dump writes.
         ("search_path", None | Some("")) => Ok(Meaning::PassedOver),
         ("search_path", _) => refuse(
-            "SET search_path in the session that calls migrate.apply: the migration keeps it. Or qualify the names.",
+            "Put it once, before the script's first statement, or SET it in the session that calls migrate.apply: the migration keeps it. Or qualify the names.",
         ),
         ("role" | "session_authorization", _) => refuse(
             "SET ROLE in the session that calls migrate.apply: the steps run with that role's rights.",
@@ -60,6 +61,51 @@ pub fn meaning(setting: &Setting) -> Result<Meaning> {
         }
         (_, value) => Ok(Meaning::Keep(name.to_owned(), value.map(str::to_owned))),
     }
+}
+
+/// The search path that the statement sets, as `set_config` takes it; `None`: another statement, or
+/// an empty path or the default one.
+pub fn path(statement: &Statement) -> Option<String> {
+    let setting = statement.action.setting.as_ref()?;
+    let value = setting
+        .value
+        .as_deref()
+        .filter(|_| setting.name == "search_path")?;
+    let path = match statement.action.tag.as_str() {
+        // A call of set_config.
+        "SELECT" => plain(value),
+        // A list of names, each an identifier or a string.
+        _ => {
+            let names = elements(value).into_iter().map(|name| match name {
+                name if name.starts_with('\'') => ident(&plain(name)),
+                name if name.starts_with('"') => name.to_owned(),
+                name => ident(&name.to_lowercase()),
+            });
+            names
+                .filter(|name| name != "\"\"")
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+    };
+    (!path.trim().is_empty()).then_some(path)
+}
+
+/// What stands between the commas outside of quotes.
+fn elements(list: &str) -> Vec<&str> {
+    let (mut found, mut begin, mut quote) = (Vec::new(), 0, None);
+    for (at, letter) in list.char_indices() {
+        match (letter, quote) {
+            ('\'' | '"', None) => quote = Some(letter),
+            (_, Some(open)) if open == letter => quote = None,
+            (',', None) => {
+                found.push(list[begin..at].trim());
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(list[begin..].trim());
+    found
 }
 
 /// The value of a setting as `set_config` takes it.
@@ -98,6 +144,40 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_search_path_is_a_list_of_names() {
+        let path = |tag: &str, value: &str| {
+            let mut statement = Statement {
+                text: String::new(),
+                offset: 0,
+                line: 1,
+                node: crate::pg::parser::tree::Node::Other,
+                transactional: true,
+                action: Default::default(),
+            };
+            statement.action.tag = tag.into();
+            statement.action.setting = Some(set("search_path", Some(value)));
+            super::path(&statement)
+        };
+        for (value, wanted) in [
+            ("App, public", Some("app, public")),
+            (
+                "\"$user\", \"Sales, Ops\"",
+                Some("\"$user\", \"Sales, Ops\""),
+            ),
+            ("'app'", Some("app")),
+            ("'a, b', c", Some("\"a, b\", c")),
+            ("''", None),
+        ] {
+            assert_eq!(path("SET", value).as_deref(), wanted, "{value}");
+        }
+        assert_eq!(
+            path("SELECT", "'app, public'").as_deref(),
+            Some("app, public")
+        );
+        assert_eq!(path("SELECT", "''"), None);
     }
 
     #[test]

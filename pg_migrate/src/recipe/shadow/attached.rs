@@ -29,6 +29,16 @@ pub fn obstacles(attached: &[Attached]) -> Vec<String> {
         .collect()
 }
 
+/// Adds what is not in the list yet; of what is, the rank that is further from the table counts.
+pub fn add_once(list: &mut Vec<Attached>, more: Vec<Attached>) {
+    for one in more {
+        match list.iter_mut().find(|known| known.what == one.what) {
+            Some(known) => known.rank = known.rank.max(one.rank),
+            None => list.push(one),
+        }
+    }
+}
+
 /// Statements that take away what stands on the columns: last made, first gone.
 pub fn drops<'a>(attached: impl Iterator<Item = &'a Attached>) -> Vec<String> {
     let mut list: Vec<_> = attached.filter(|one| remade(&one.kind)).collect();
@@ -133,9 +143,6 @@ impl Planner<'_> {
                 continue;
             };
             blocking.push(format!("{kind} constraint {}", constraint.name));
-        }
-        if group.table.kind == "p" {
-            blocking.push("the partitions' indexes and constraints".into());
         }
         if blocking.is_empty() {
             let changes = group.moves.iter();

@@ -1,6 +1,6 @@
 //! What a type change carries from the old column to the new one.
 
-use super::retype::Group;
+use super::retype::{Group, Retype};
 use super::{SHADOW, helper_build, refused};
 use crate::document::model::{Operation, Sql};
 use crate::fault::{Fault, Result};
@@ -58,31 +58,42 @@ pub fn alter(key: &str, column: &str, clauses: &[String]) -> String {
     format!("ALTER TABLE {key} {}", commands.join(", "))
 }
 
+/// The statement that gives a column of another table (of the same type) the statistics target,
+/// options, storage and compression of `column`; none where they are the defaults.
+pub fn tuning(key: &str, column: &Column) -> Option<String> {
+    let clauses = [estimates(column), storage(column)].concat();
+    (!clauses.is_empty()).then(|| alter(key, &column.name, &clauses))
+}
+
 impl Planner<'_> {
-    /// Statistics target, options, storage and compression of `column` for `shadow`, which is of
-    /// type `new_type`. Must come before the first value is stored.
-    pub fn carry_tuning(
-        &mut self,
-        key: &str,
-        column: &Column,
-        shadow: &str,
-        new_type: &str,
-    ) -> Result<()> {
+    /// Statistics target, options, storage and compression of the column for its shadow. Must come
+    /// before the first value is stored. On a partitioned table they are set on it alone: each
+    /// partition has its own.
+    pub fn carry_tuning(&mut self, group: &Group, change: &Retype) -> Result<()> {
+        let (key, column) = (group.key, &change.column);
+        let only = match group.table.kind.as_str() {
+            "p" => "ONLY ",
+            _ => "",
+        };
         let mut clauses = estimates(column);
         let stored = storage(column);
-        if !stored.is_empty() && self.facts.toastable(new_type)? {
+        if !stored.is_empty() && self.facts.toastable(&change.new_type)? {
             clauses.extend(stored);
         } else if !stored.is_empty() {
             // The new type cannot have it: the old one's way back must give it anew.
+            let there = match &group.table.partition_of {
+                Some(_) => format!("IF EXISTS {only}{key}"),
+                None => format!("{only}{key}"),
+            };
             self.plan.inverse.push(Operation::Sql(Sql {
-                up: alter(key, &column.name, &stored),
+                up: alter(&there, &column.name, &stored),
                 down: Some("SELECT 1".into()),
                 on_complete: true,
                 ..Sql::default()
             }));
         }
         if !clauses.is_empty() {
-            let sql = alter(key, shadow, &clauses);
+            let sql = alter(&format!("{only}{key}"), &change.shadow, &clauses);
             self.push(ddl(Phase::Expand, key, Lock::AccessExclusive, sql));
         }
         Ok(())
@@ -160,6 +171,9 @@ impl Planner<'_> {
             qualified(&table.schema, &index.name),
             qualified(&table.schema, &name),
         );
+        if table.kind == "p" {
+            return self.carry_partitioned_index(group, index, (&name, &body), swap);
+        }
         let constraint = table
             .constraints
             .iter()
@@ -205,6 +219,14 @@ impl Planner<'_> {
                 ));
             }
         }
+        self.carry_marks(group, index, swap);
+        Ok(())
+    }
+
+    /// What is said of an index beside its definition.
+    fn carry_marks(&self, group: &Group, index: &Index, swap: &mut Swap) {
+        let key = group.key;
+        let old_name = qualified(&group.table.schema, &index.name);
         if let Some(comment) = &index.comment {
             swap.after.push(format!(
                 "COMMENT ON INDEX {old_name} IS {}",
@@ -223,7 +245,6 @@ impl Planner<'_> {
                 ident(&index.name)
             ));
         }
-        Ok(())
     }
 
     fn carry_check(
@@ -251,6 +272,9 @@ impl Planner<'_> {
                 "ALTER TABLE {key} DROP CONSTRAINT IF EXISTS {bare}"
             )),
         );
+        if constraint.validated && table.kind == "p" {
+            self.validate_parts(Phase::Migrate, key, &name)?;
+        }
         if constraint.validated {
             self.push(validate(
                 Phase::Migrate,

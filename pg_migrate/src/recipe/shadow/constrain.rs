@@ -117,6 +117,30 @@ impl Planner<'_> {
         }])
     }
 
+    /// The shadows that type changes of this migration have put beside columns that the text mentions
+    /// or that are among `columns`.
+    pub fn shadows_of(&self, key: &str, columns: &[String], text: &str) -> Vec<Shadow> {
+        let replaced = self.replaced.keys().filter(|(table, _)| table == key);
+        replaced
+            .filter(|(_, column)| {
+                columns.contains(column)
+                    || types::rename_identifier(text, column, "pg_migrate_other") != text
+            })
+            .map(|(_, column)| Shadow {
+                column: column.clone(),
+                name: shadow_of(column),
+            })
+            .collect()
+    }
+
+    /// An index's text after `ON table` as it reads over the shadows.
+    pub fn index_on_shadows(&self, key: &str, body: String) -> Result<String> {
+        let shadows = self.shadows_of(key, &[], &body);
+        shadows.iter().try_fold(body, |body, shadow| {
+            self.index_renamed(key, &body, &shadow.column, &shadow.name)
+        })
+    }
+
     /// Adds the constraint to the shadows, under its own name: it follows them when they take their
     /// names.
     pub fn constrain(&mut self, op: &CreateConstraint, shadows: &[Shadow]) -> Result<()> {

@@ -2,7 +2,7 @@
 //! check again under its lock is left unchecked there and validated afterwards, and what it refuses
 //! to change with the column is made anew in the same transaction.
 
-use super::attached::{drops, in_order, makes, obstacles, remade, with_locks};
+use super::attached::{add_once, drops, in_order, makes, obstacles, remade, with_locks};
 use super::constrain::changing;
 use super::keys::definition;
 use super::{column_type, refused_for};
@@ -152,6 +152,11 @@ impl Planner<'_> {
         let (mut attached, mut keys) = (Vec::new(), Vec::new());
         if !table.fresh {
             attached = self.facts.attached(key, &columns)?;
+            if table.kind == "p" {
+                for node in self.facts.partitions(key)?.iter().skip(1) {
+                    add_once(&mut attached, self.facts.attached(&node.key, &columns)?);
+                }
+            }
             // PostgreSQL carries the rest itself, and publications without a condition.
             attached.retain(|one| {
                 (remade(&one.kind) || matches!(one.kind.as_str(), "default" | "other"))
@@ -231,7 +236,7 @@ impl Planner<'_> {
         self.plan.inverse.push(Operation::AlterColumn(AlterColumn {
             table: key.to_owned(),
             column: op.column.clone(),
-            data_type: Some(was),
+            data_type: Some(types::back_from(column, new)),
             up: op.down.clone(),
             down: op.up.clone(),
             ..AlterColumn::default()
@@ -294,7 +299,10 @@ fn rechecked(
         add(key, &check.name, &check.definition, check.comment.as_ref());
     }
     for found in keys.iter().filter(|found| found.validated && !same_base) {
-        if let Some(why) = &found.obstacle {
+        let whole = found
+            .partitioned
+            .then_some("it would have to be checked again, and a partitioned table is part of it");
+        if let Some(why) = found.obstacle.as_deref().or(whole) {
             let what = format!("foreign key \"{}\" of {} ({why})", found.name, found.table);
             return Err(refused_for(
                 key,

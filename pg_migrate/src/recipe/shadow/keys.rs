@@ -40,7 +40,7 @@ pub fn definition(key: &ForeignKey) -> String {
 
 impl Group<'_> {
     /// The key as it is over the shadow columns; `None`: it is over none of the changed ones.
-    fn image(&self, key: &ForeignKey) -> Option<ForeignKey> {
+    pub fn image(&self, key: &ForeignKey) -> Option<ForeignKey> {
         let moved = |table: &str, columns: &[String]| -> Vec<String> {
             columns
                 .iter()
@@ -103,6 +103,9 @@ impl Planner<'_> {
             .collect();
         for (key, image) in &pairs {
             self.key_can_be_carried(group, key, image)?;
+            if self.repointed(group, key) {
+                self.key_can_be_repointed(group, key)?;
+            }
             let (other, columns) = match key.table == group.key {
                 true => (&key.references, &key.referenced),
                 false => (&key.table, &key.columns),
@@ -115,6 +118,9 @@ impl Planner<'_> {
             }) else {
                 continue;
             };
+            if found.kind == "p" && other == &key.references {
+                continue; // it is made anew when the other's swap comes, whatever is there by then
+            }
             if !keys.iter().any(|known| over(known) == over(&later)) {
                 return Err(Fault::new(
                     state::OBJECT_IN_USE,
@@ -184,11 +190,30 @@ impl Planner<'_> {
         })
     }
 
+    /// A foreign key to the primary key of a partitioned table is made anew unchecked, and validated.
+    fn key_can_be_repointed(&mut self, group: &Group, key: &ForeignKey) -> Result<()> {
+        let (_, found) = self.table(&key.table)?;
+        let why = if found.kind == "p" {
+            "it is from one partitioned table to the primary key of another: it could be made anew only with a check of every row under a lock"
+        } else if !key.validated {
+            "it is not validated"
+        } else {
+            return Ok(());
+        };
+        let what = format!("foreign key \"{}\" of {} ({why})", key.name, key.table);
+        Err(refused(group, &[what]))
+    }
+
     /// Makes the twins; the swap finds them by what they are over.
     pub fn twin_keys(&mut self, pairs: &[(ForeignKey, ForeignKey)]) -> Result<()> {
         for (key, image) in pairs {
             let name = self.free_constraint_name(&key.table, &key.name)?;
             let (table, bare) = (&key.table, ident(&name));
+            if self.table(table)?.1.kind == "p" {
+                self.partitioned_foreign_key(table, &key.references, &name, &definition(image))?;
+                self.twin_made(name, image);
+                continue;
+            }
             let step = ddl(
                 Phase::Migrate,
                 table,
@@ -213,18 +238,22 @@ impl Planner<'_> {
                     format!("ALTER TABLE {table} VALIDATE CONSTRAINT {bare}"),
                 ));
             }
-            self.twins.push(ForeignKey {
-                name: name.clone(),
-                ..image.clone()
-            });
-            self.change(table, |table| {
-                table.constraints.push(facts::Constraint {
-                    name,
-                    ..facts::Constraint::default()
-                });
-            });
+            self.twin_made(name, image);
         }
         Ok(())
+    }
+
+    fn twin_made(&mut self, name: String, image: &ForeignKey) {
+        self.twins.push(ForeignKey {
+            name: name.clone(),
+            ..image.clone()
+        });
+        self.change(&image.table, |table| {
+            table.constraints.push(facts::Constraint {
+                name,
+                ..facts::Constraint::default()
+            });
+        });
     }
 
     /// A name for a helper constraint, free on the table.

@@ -4,7 +4,7 @@
 use super::effect::{Effect, Known, sql};
 use crate::document::model::{Operation, Sql};
 use crate::fault::Result;
-use crate::pg::parser::tree::{Action, Index, Named, Node, Statement};
+use crate::pg::parser::tree::{Action, Change, CommandKind, Index, Named, Node, Statement};
 use crate::recipe::names;
 use crate::recipe::plan::Planner;
 use crate::recipe::quote::{ident, qualified};
@@ -319,26 +319,53 @@ impl Planner<'_> {
 
     /// ALTER TYPE of a composite type.
     fn type_back(&mut self, action: &Action, object: &Named) -> Result<Back> {
+        let name = |change: &Change| match &change.kind {
+            CommandKind::AddColumn { column, .. } => column.name.clone(),
+            _ => change.name.clone().unwrap_or_default(),
+        };
+        let dropped: Vec<String> = action
+            .changes
+            .iter()
+            .filter(|change| change.what == "DROP COLUMN")
+            .map(name)
+            .collect();
+        if let (Some(first), tables) = (dropped.first(), self.facts.tables_of_type(&object.text)?)
+            && !tables.is_empty()
+        {
+            return Ok(Back::none(format!(
+                "it destroys the values of attribute \"{first}\" in {}",
+                tables.join(", ")
+            )));
+        }
+        let ask = |what: &str, names: &[String]| Earlier {
+            parts: std::iter::once(what.to_owned())
+                .chain(names.iter().cloned())
+                .collect(),
+            ..Earlier::of("attribute", object)
+        };
         let mut made = Vec::new();
         for change in action.changes.iter().rev() {
-            let column = change.name.as_deref().unwrap_or_default();
-            let attribute = match &change.kind {
-                crate::pg::parser::tree::CommandKind::AddColumn { column, .. } => &column.name,
-                _ => column,
-            };
-            if change.what == "ADD COLUMN" {
-                made.push(format!("DROP ATTRIBUTE {}", ident(attribute)));
-                continue;
+            let attribute = name(change);
+            match change.what {
+                "ADD COLUMN" => made.push(format!("DROP ATTRIBUTE {}", ident(&attribute))),
+                "DROP COLUMN" => {}
+                what => {
+                    let mut names = vec![attribute];
+                    names.extend(dropped.iter().cloned());
+                    match self.facts.earlier(&ask(what, &names))? {
+                        Some(text) => made.push(text),
+                        None => return Ok(unknown(action)),
+                    }
+                }
             }
-            let ask = Earlier {
-                parts: vec![change.what.to_owned(), column.to_owned()],
-                ..Earlier::of("attribute", object)
-            };
-            match self.facts.earlier(&ask)? {
+        }
+        if !dropped.is_empty() {
+            match self.facts.earlier(&ask("DROP COLUMN", &dropped))? {
                 Some(text) => made.push(text),
                 None => return Ok(unknown(action)),
             }
         }
+        made.retain(|text| !text.is_empty());
         Ok(Back::statement(format!(
             "ALTER TYPE {} {}",
             object.text,

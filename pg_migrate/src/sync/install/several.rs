@@ -1,6 +1,6 @@
 //! Several old columns and a new one that holds what they say.
 
-use super::{Table, create, trigger_name, warn_of_later_triggers};
+use super::{Table, put_on_all, trigger_name};
 use crate::fault::{Fault, Result};
 use crate::pg::expression;
 use crate::pg::trigger::MOST_COLUMNS;
@@ -43,7 +43,6 @@ pub fn install_several(
         arguments.extend([*old, down.as_str()]);
     }
     let name = trigger_name(first.0, new);
-    create(relation, &table, &name, &arguments)?;
-    warn_of_later_triggers(relation, &table, &name)?;
+    put_on_all(relation, &table, &name, &arguments)?;
     Ok(name)
 }

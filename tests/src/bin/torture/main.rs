@@ -73,7 +73,10 @@ fn main() {
         });
         match caught {
             Some((seed, text)) => {
-                println!("mutant {mutant}: caught at attempt {seed}: {}", text.lines().next().unwrap_or_default());
+                println!(
+                    "mutant {mutant}: caught at attempt {seed}: {}",
+                    text.lines().next().unwrap_or_default()
+                );
             }
             None => {
                 println!("mutant {mutant}: NOT CAUGHT");
@@ -84,7 +87,11 @@ fn main() {
     println!(
         "{count} seeds from {first}: {reached} reached their point, {skipped} skipped, {:.0} s; failed: {}",
         begun.elapsed().as_secs_f64(),
-        if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
+        if failed.is_empty() {
+            "none".to_owned()
+        } else {
+            failed.join(", ")
+        }
     );
     std::process::exit(i32::from(!failed.is_empty()));
 }
