@@ -80,8 +80,9 @@ CREATE TABLE migrate.backfill (
     previous_rows   bigint NOT NULL DEFAULT 0, -- rows updated in the pass before
     rows_updated    bigint NOT NULL DEFAULT 0, -- by earlier passes; those of this pass are in its ranges
     rows_estimate   bigint NOT NULL DEFAULT 0,
-    target_ms       int NOT NULL DEFAULT 200 CHECK (target_ms BETWEEN 1 AND 60000),
+    target_ms       int NOT NULL DEFAULT 50 CHECK (target_ms BETWEEN 1 AND 60000),
     stripes         int NOT NULL DEFAULT 0 CHECK (stripes BETWEEN 0 AND 64), -- visits of a window; 0: as is best
+    synchronous     boolean NOT NULL DEFAULT false, -- false: batches are committed with synchronous_commit = off
     unstriped_until timestamptz,       -- an old snapshot keeps dead rows: windows are not divided
     unstriped_why   text,              -- whose, in words
     throttle        text,              -- why it is waiting, in words
@@ -100,19 +101,24 @@ CREATE TABLE migrate.backfill (
 CREATE TABLE migrate.backfill_range (
     job             bigint NOT NULL REFERENCES migrate.backfill ON DELETE CASCADE,
     range           bigint GENERATED ALWAYS AS IDENTITY,
-    -- scan: blocks to fill; verify: one look at the whole table; stale: of a heap file that is gone.
-    kind            text NOT NULL DEFAULT 'scan' CHECK (kind IN ('scan','verify','stale')),
+    -- scan: blocks to fill; keys: a table to be walked by key; verify: one look at the whole table; stale: of a heap file that is gone.
+    kind            text NOT NULL DEFAULT 'scan' CHECK (kind IN ('scan','keys','verify','stale')),
     relation        regclass NOT NULL,
     filenode        oid NOT NULL,      -- the heap file the block numbers speak of
     first_block     bigint NOT NULL,
     next_block      bigint NOT NULL,
     end_block       bigint NOT NULL,   -- exclusive
+    after           text[],            -- keys: the key of the last row that was looked at
     -- Blocks with rows that others had locked, to be revisited: first, end, first, end, …
     skipped         bigint[] NOT NULL DEFAULT '{}',
     "window"        jsonb,             -- blocks from next_block on that are visited several times
     blocks_done     bigint NOT NULL DEFAULT 0, -- those of the window by its rows that are filled
+    work_done       bigint NOT NULL DEFAULT 0, -- those of the window by the work that is done
     chunk_blocks    int NOT NULL DEFAULT 8, -- heap blocks per statement; follows measured time
     rows_updated    bigint NOT NULL DEFAULT 0,
+    rows_hot        bigint NOT NULL DEFAULT 0, -- of them, those whose new version stayed on its page
+    wal_bytes       bigint NOT NULL DEFAULT 0,
+    stripes         int,               -- visits of the last window; null: not divided
     batches         bigint NOT NULL DEFAULT 0,
     busy_ms         double precision NOT NULL DEFAULT 0, -- time spent inside batches
     retries         int NOT NULL DEFAULT 0,

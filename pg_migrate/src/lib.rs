@@ -54,8 +54,10 @@ pgrx::extension_sql_file!("../../sql/60_jsonb.sql", name = "jsonb", finalize);
 #[pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     engine::register_settings();
+    lint::register_settings();
     sync::register_settings();
     pg::torture::register();
+    lint::guard::register();
     pg::settings::reserve(c"migrate");
 }
 

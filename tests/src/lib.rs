@@ -5,6 +5,7 @@
 
 mod cluster;
 mod db;
+pub mod facts;
 mod failure;
 mod installation;
 mod server;

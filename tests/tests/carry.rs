@@ -179,22 +179,38 @@ fn a_default_and_a_comment_around_the_type_change_are_the_new_columns() {
 }
 
 #[test]
-fn what_would_leave_with_the_old_column_is_refused() {
+fn a_second_type_is_a_migration_of_its_own() {
     let db = docs();
     let before = schema(&db);
-    for then in [
-        "ALTER TABLE docs ALTER COLUMN body TYPE varchar(50)",
-        "ALTER TABLE docs ADD CONSTRAINT one UNIQUE (body)",
-        "CREATE INDEX ON docs (lower(body))",
-        "CREATE INDEX ON docs (id) WHERE body > 'x'",
-    ] {
-        let failure = db.error(&format!(
-            "SELECT migrate.apply($document$-- migrate:revision 1\n{RETYPE}; {then}$document$)"
-        ));
-        assert_eq!(failure.sqlstate, "0A000", "{then}: {failure}");
-        assert!(failure.hint.contains("migration of its own"), "{failure}");
-    }
+    let failure = db.error(&format!(
+        "SELECT migrate.apply($document$-- migrate:revision 1\n{RETYPE}; ALTER TABLE docs ALTER COLUMN body TYPE varchar(50)$document$)"
+    ));
+    assert_eq!(failure.sqlstate, "0A000", "{failure}");
+    assert!(failure.hint.contains("migration of its own"), "{failure}");
     assert_eq!(schema(&db), before);
-    // Another column's index is not in the way.
-    apply(&db, &format!("{RETYPE}; CREATE INDEX more ON docs (id)"));
+}
+
+#[test]
+fn what_is_built_on_the_column_after_its_type_changes_is_on_the_new_one() {
+    for (then, made) in [
+        (
+            "ALTER TABLE docs ADD CONSTRAINT one UNIQUE (body)",
+            "constraint one on public.docs",
+        ),
+        ("CREATE INDEX one ON docs (lower(body))", "index public.one"),
+        (
+            "CREATE INDEX one ON docs (id) WHERE body > 'x'",
+            "index public.one",
+        ),
+        // Another column's.
+        ("CREATE INDEX one ON docs (id)", "index public.one"),
+    ] {
+        let db = docs();
+        let before = schema(&db);
+        apply(&db, &format!("{RETYPE}; {then}"));
+        db.run("CALL migrate.contract('1')");
+        assert_ne!(object(&db, made), "no such object", "{then}");
+        db.run("CALL migrate.downgrade('base')");
+        assert_eq!(schema(&db), before, "{then}");
+    }
 }

@@ -27,6 +27,7 @@ fn tester() -> Option<PathBuf> {
 }
 
 #[test]
+#[ignore = "tests/isolation/expected is to be written: ISOLATION_RESULTS names the folder for it"]
 fn every_interleaving_ends_as_written() {
     let Some(tester) = tester() else {
         let _ = writeln!(

@@ -4,6 +4,7 @@ use crate::backfill::{self, Batch, Spec, TableRef};
 use crate::engine;
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, Copying};
+use crate::pg::background::Handle;
 use crate::pg::error::{self, or_raise};
 use crate::pg::page;
 use crate::pg::procedure::NonAtomic;
@@ -26,6 +27,7 @@ fn define(
     target_ms: i32,
     stripes: i32,
     locks_first: bool,
+    synchronous: bool,
 ) -> Result<i64> {
     crate::engine::refuse_on_standby()?;
     backfill::define(&Spec {
@@ -36,13 +38,16 @@ fn define(
         stripes,
         copy: None,
         locks_first,
+        synchronous,
         step: None,
     })
 }
 
-/// Defines a backfill job and gives its number; batches run it.
+/// Defines a backfill job and gives its number; batches run it. `target_ms`: how long a batch holds its
+/// rows; `stripes`: visits of a window of blocks, 0: as costs tell; `synchronous`: each batch is on disk
+/// before the next begins.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0, locks_first boolean DEFAULT false)
+CREATE FUNCTION migrate.backfill("table" regclass, "set" jsonb, "where" text DEFAULT NULL, target_ms int DEFAULT 50, stripes int DEFAULT 0, locks_first boolean DEFAULT false, synchronous boolean DEFAULT false)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_jsonb(
@@ -52,6 +57,7 @@ fn backfill_jsonb(
     target_ms: Option<i32>,
     stripes: Option<i32>,
     locks_first: Option<bool>,
+    synchronous: Option<bool>,
 ) -> i64 {
     on_primary(|| match (table, set) {
         (Some(table), Some(JsonB(Value::Object(set)))) => define(
@@ -61,6 +67,7 @@ fn backfill_jsonb(
             target_ms.unwrap_or(backfill::TARGET_MS),
             stripes.unwrap_or_default(),
             locks_first.unwrap_or_default(),
+            synchronous.unwrap_or_default(),
         ),
         (Some(_), Some(_)) => Err(Fault::invalid("the assignments are not a JSON object")
             .hint("{\"column\": \"expression\"}")),
@@ -70,7 +77,7 @@ fn backfill_jsonb(
 
 /// The same with the assignments as text: a JSON object or an UPDATE's SET list.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 200, stripes int DEFAULT 0, locks_first boolean DEFAULT false)
+CREATE FUNCTION migrate.backfill("table" regclass, "set" text, "where" text DEFAULT NULL, target_ms int DEFAULT 50, stripes int DEFAULT 0, locks_first boolean DEFAULT false, synchronous boolean DEFAULT false)
 RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_text(
@@ -80,6 +87,7 @@ fn backfill_text(
     target_ms: Option<i32>,
     stripes: Option<i32>,
     locks_first: Option<bool>,
+    synchronous: Option<bool>,
 ) -> i64 {
     on_primary(|| match (table, set) {
         (Some(table), Some(set)) => backfill::assignments(set).and_then(|set| {
@@ -90,6 +98,7 @@ fn backfill_text(
                 target_ms.unwrap_or(backfill::TARGET_MS),
                 stripes.unwrap_or_default(),
                 locks_first.unwrap_or_default(),
+                synchronous.unwrap_or_default(),
             )
         }),
         _ => Err(no_null()),
@@ -99,7 +108,7 @@ fn backfill_text(
 /// Defines a job that copies rows into another table, where they are not yet. `where`: the rows
 /// still to be copied.
 #[pg_extern(sql = r#"
-CREATE FUNCTION migrate.backfill_copy("table" regclass, "into" regclass, columns text[], "where" text, target_ms int DEFAULT 200)
+CREATE FUNCTION migrate.backfill_copy("table" regclass, "into" regclass, columns text[], "where" text, target_ms int DEFAULT 50)
 RETURNS bigint LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_copy(
@@ -121,6 +130,7 @@ fn backfill_copy(
                 columns,
             }),
             locks_first: true,
+            synchronous: false,
             step: None,
         })
     })
@@ -208,19 +218,33 @@ fn cancel(job: i64) {
     on_primary(|| backfill::cancel(job));
 }
 
-/// Runs batches of a job until it is done, committing each.
-#[pg_extern(sql = r#"
-CREATE PROCEDURE migrate.run_backfill(job bigint) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#, requires = ["tables"])]
-fn run_backfill(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) {
-    on_primary(|| run(job, fcinfo));
+/// Tries the rows again that a job could not fill, once they or the expression's functions have been
+/// corrected. Gives how many are filled now and how many stay.
+#[pg_extern(schema = "migrate", requires = ["tables"])]
+fn retry_quarantined(
+    job: i64,
+) -> TableIterator<'static, (name!(filled, i64), name!(quarantined, i64))> {
+    TableIterator::once(on_primary(|| backfill::retry_quarantined(job)))
 }
 
-fn run(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
+/// Runs batches of a job until it is done, committing each; with several workers, all but one are
+/// background workers.
+#[pg_extern(sql = r#"
+CREATE PROCEDURE migrate.run_backfill(job bigint, workers int DEFAULT 1) LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn run_backfill(job: Option<i64>, workers: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
+    on_primary(|| run(job, workers.unwrap_or(1), fcinfo));
+}
+
+fn run(job: Option<i64>, workers: i32, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
     let mut transactions = NonAtomic::connect(fcinfo)?;
     let job = job.ok_or_else(|| {
         Fault::invalid("the job must not be null").hint("SELECT * FROM migrate.progress;")
     })?;
+    if !(1..=64).contains(&workers) {
+        return Err(Fault::invalid("workers must be between 1 and 64"));
+    }
+    let mut helpers = engine::help_with(job, workers - 1, &mut || transactions.commit())?;
     loop {
         wait::check_interrupts();
         let batch = backfill::batch(job);
@@ -228,6 +252,8 @@ fn run(job: Option<i64>, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         transactions.commit();
         let batch = batch?;
         if batch.done {
+            // They find it done.
+            helpers.iter_mut().for_each(Handle::wait);
             if batch.quarantined > 0
                 && let Some(fault) = ledger::unfilled(&ledger::job(job)?)?
             {

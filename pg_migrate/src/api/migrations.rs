@@ -1,6 +1,6 @@
 //! Registering, planning and rehearsing migrations.
 
-use super::function;
+use super::{function, lint};
 use crate::document::{self, Defaults, Document};
 use crate::engine::{self, Caller, Mode, Preview, Registered};
 use crate::fault::{Fault, Result};
@@ -101,6 +101,7 @@ fn applied(document: &Document) -> Result<StepRows> {
             ));
         }
         Registered::Known(row) | Registered::New(row) => {
+            lint::notices(document)?;
             engine::begin(&mut Caller(Mode::Caller), &row)?;
         }
     }
@@ -173,7 +174,7 @@ type PlanRows = TableIterator<
     ),
 >;
 
-fn plan_rows(preview: Preview) -> Result<PlanRows> {
+fn plan_rows(preview: Preview, written: &[(String, String)]) -> Result<PlanRows> {
     if !preview.passed_over.is_empty() {
         error::notice(
             Fault::new("00000", "settings of the script are passed over")
@@ -186,6 +187,8 @@ fn plan_rows(preview: Preview) -> Result<PlanRows> {
     for (number, step) in preview.steps {
         let size = engine::size_of(&step)?;
         let mut warnings: Vec<String> = step.warning.clone().into_iter().collect();
+        let said = written.iter().find(|(sql, _)| *sql == step.sql);
+        warnings.extend(said.map(|(_, said)| said.clone()));
         if let Some(why) = &preview.irreversible
             && last == Some(number)
         {
@@ -235,7 +238,11 @@ fn plan(
         name!(replaces, Option<String>),
     ),
 > {
-    function(|| plan_rows(engine::preview(given(document)?)?))
+    function(|| {
+        let text = given(document)?;
+        let preview = engine::preview(text)?;
+        plan_rows(preview, &lint::warnings(&engine::named_or_read(text)?)?)
+    })
 }
 
 /// The plan as plain SQL, one statement a row, for review or for psql's `\gexec`. `phase`:

@@ -1,18 +1,22 @@
 //! Procedures: they commit as they go.
 
+use super::lint;
 use crate::engine::{self, Scope};
 use crate::fault::{Fault, Result};
-use crate::pg::error;
+use crate::ledger;
 use crate::pg::procedure::NonAtomic;
+use crate::pg::{error, subtransaction, utility};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::time::Duration;
 
 fn procedure(fcinfo: pg_sys::FunctionCallInfo, body: impl FnOnce(&mut NonAtomic) -> Result<()>) {
+    let own = utility::own();
     let outcome = NonAtomic::connect(fcinfo).and_then(|mut transactions| {
         engine::refuse_on_standby()?;
         body(&mut transactions)
     });
+    drop(own);
     error::or_raise(outcome);
 }
 
@@ -32,6 +36,27 @@ fn required(value: Option<String>, name: &str, example: &str) -> Result<String> 
     })
 }
 
+/// What of the migrations that are to come runs as it is written and hurts. What is wrong with a
+/// target or a document is told when it is driven.
+fn tell_hazards(target: &str) -> Result<()> {
+    let told = subtransaction::attempt(|| {
+        let graph = engine::graph()?;
+        for id in graph.upgrade_path(target)? {
+            let pending = graph
+                .node(&id)
+                .is_some_and(|node| node.state == ledger::State::Pending);
+            if pending {
+                lint::notices(&engine::named_or_read(&id)?)?;
+            }
+        }
+        Ok(())
+    });
+    match told {
+        Err(fault) if fault.is_interruption() => Err(fault),
+        _ => Ok(()),
+    }
+}
+
 /// Brings the database up to `target` in the foreground: applies what is pending, resumes what was
 /// interrupted, drives what is queued.
 #[pg_extern(
@@ -42,6 +67,7 @@ fn required(value: Option<String>, name: &str, example: &str) -> Result<String> 
 fn upgrade(target: Option<String>, max_seconds: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) {
     procedure(fcinfo, |transactions| {
         let target = required(target, "target", "CALL migrate.upgrade('heads');")?;
+        tell_hazards(&target)?;
         engine::upgrade(transactions, &target, limit(max_seconds)?)
     });
 }

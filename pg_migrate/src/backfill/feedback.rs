@@ -12,7 +12,7 @@ const LARGEST_CHUNK: i64 = 1024;
 
 /// A batch consists of about this many statements: enough that its length can be steered, few
 /// enough that planning them costs nothing.
-const CHUNKS_PER_BATCH: u32 = 6;
+const CHUNKS_PER_BATCH: u32 = 4;
 
 /// Steers one batch.
 #[derive(Debug, Clone)]
@@ -47,11 +47,11 @@ impl Feedback {
     }
 }
 
-/// Blocks of a window (64 MB): its later visits are to find it in memory.
-pub const LARGEST_WINDOW: i64 = 8192;
-
-/// Visits into which a window is divided: one row in so many is moved off its page.
-pub const STRIPES: f64 = 10.0;
+/// Blocks of a window where the server has so many shared buffers: its later visits are to find it in
+/// memory, and the application's blocks are to stay there too. At most 64 MB.
+pub fn window(shared_buffers: i64) -> i64 {
+    (shared_buffers / 4).clamp(64, 8192)
+}
 
 /// After so many visits that found no room a window is finished without it.
 pub const MOST_PINS: i32 = 5;
@@ -121,7 +121,7 @@ mod tests {
                 feedback.measured(blocks, cost(blocks));
             }
         }
-        assert!((100..=111).contains(&feedback.chunk), "{}", feedback.chunk);
+        assert!((150..=167).contains(&feedback.chunk), "{}", feedback.chunk);
         assert!((MS(160)..=MS(230)).contains(&total), "{total:?}");
     }
 
@@ -142,6 +142,13 @@ mod tests {
         feedback.measured(2, MS(100_000));
         feedback.measured(1, MS(100_000));
         assert_eq!(feedback.chunk, 1);
+    }
+
+    #[test]
+    fn a_window_leaves_most_of_the_memory_to_others() {
+        assert_eq!(window(16_384), 4096);
+        assert_eq!(window(1 << 20), 8192);
+        assert_eq!(window(16), 64);
     }
 
     #[test]

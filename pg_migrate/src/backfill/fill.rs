@@ -2,14 +2,15 @@
 //! care around rows that others have locked or that cannot be filled.
 
 use super::blocks::Blocks;
-use super::condition::{block_of, copying, rows, set_list, tid_array, window};
+use super::condition::{block_of, copying, rows, set_list, window};
 use super::storage::{self, Heap, Table};
-use super::stripes::{self, Tally, Visit};
+use super::stripes::{self, Visit};
 use super::work;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job};
+use crate::pg::spi::{self, Arg};
 use crate::pg::torture::{self, Mutant, Point};
-use crate::pg::{settings, spi, subtransaction};
+use crate::pg::{settings, subtransaction};
 use crate::sync;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,10 +41,20 @@ pub struct Filler<'a> {
     pub skipped: Blocks,
 }
 
+/// Which rows of some blocks are done.
+pub enum Way {
+    All,
+    /// Those of the visit, which is asked for each row that is to be filled.
+    Asking(Visit),
+    /// Those of the visit among the rows it has noted.
+    Noted(Visit),
+}
+
 /// What an attempt came to.
-struct Filled {
-    rows: i64,
-    skipped: Vec<i64>,
+pub(super) struct Filled {
+    pub rows: i64,
+    /// Blocks with rows that others have locked.
+    pub skipped: Vec<i64>,
 }
 
 #[derive(Deserialize)]
@@ -76,37 +87,73 @@ impl<'a> Filler<'a> {
     }
 
     /// Fills `[first, end)`. Rows that others have locked are noted in `skipped`, rows that cannot
-    /// be filled are quarantined. With a `visit`, rows that are not of it are left where nothing is
-    /// in the way; gives what came of it. Errors: what is wrong with more than single rows.
-    pub fn blocks(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
+    /// be filled are quarantined. `way` says which rows are done where nothing is in the way.
+    /// Gives the visit back. Errors: what is wrong with more than single rows.
+    pub fn blocks(&mut self, first: i64, end: i64, way: Way) -> Result<Option<Visit>> {
         let window = window(self.alias, first, end);
         if self.job.locks_first {
-            return self.locking(&window).map(|()| Tally::default());
+            return self.locking(&window).map(|()| None);
         }
-        let (plain, tally) = match visit {
-            None => (
-                subtransaction::attempt(|| self.plain(&window)),
-                Tally::default(),
-            ),
-            Some(visit) => {
-                stripes::visiting(visit, || subtransaction::attempt(|| self.striped(&window)))
+        let (plain, visit) = match way {
+            Way::All => (subtransaction::attempt(|| self.plain(&window)), None),
+            Way::Asking(mut visit) => {
+                visit.notes.reading(first);
+                let (plain, mut visit) =
+                    stripes::visiting(visit, || subtransaction::attempt(|| self.striped(&window)));
+                if let Some(visit) = &mut visit {
+                    visit.notes.have_read(end);
+                }
+                (plain, visit)
+            }
+            Way::Noted(mut visit) => {
+                let picked = visit.pick(first, end);
+                let plain = match picked.is_empty() {
+                    true => Ok(0),
+                    false => subtransaction::attempt(|| self.picked(&picked)),
+                };
+                if let Ok(count) = &plain {
+                    // Rows that have been filled or moved by others since.
+                    visit.tally.fitted -= i64::try_from(picked.len()).unwrap_or(0) - count;
+                    visit.tally.fitted = visit.tally.fitted.max(0);
+                }
+                (plain, Some(visit))
             }
         };
         let fault = match plain {
             Ok(count) => {
                 self.rows += count;
-                return Ok(tally);
+                return Ok(visit);
             }
             Err(fault) => fault,
         };
-        if is_conflict(&fault) {
-            self.locking(&window)?;
-        } else if is_about_a_row(&fault) {
-            self.all(&window)?;
-        } else {
-            return Err(fault);
+        let visit = visit.map(|visit| visit.without(first, end));
+        self.around(fault, &window)?;
+        Ok(visit)
+    }
+
+    /// Fills all that `which` says, as SQL over one row.
+    pub fn all(&mut self, which: &str) -> Result<()> {
+        if self.job.locks_first {
+            return self.locking(which);
         }
-        Ok(Tally::default())
+        match subtransaction::attempt(|| self.plain(which)) {
+            Ok(count) => {
+                self.rows += count;
+                Ok(())
+            }
+            Err(fault) => self.around(fault, which),
+        }
+    }
+
+    /// What one statement could not do, because of `fault`, is done around what is in the way.
+    fn around(&mut self, fault: Fault, which: &str) -> Result<()> {
+        if is_conflict(&fault) {
+            self.locking(which)
+        } else if is_about_a_row(&fault) {
+            self.one_by_one(which)
+        } else {
+            Err(fault)
+        }
     }
 
     /// Rows that are free are locked first, and then filled; where that fails, in ever smaller parts.
@@ -116,12 +163,12 @@ impl<'a> Filler<'a> {
                 self.add(filled);
                 Ok(())
             }
-            Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => self.all(window),
+            Err(fault) if is_conflict(&fault) || is_about_a_row(&fault) => self.one_by_one(window),
             Err(fault) => Err(fault),
         }
     }
 
-    fn all(&mut self, window: &str) -> Result<()> {
+    fn one_by_one(&mut self, window: &str) -> Result<()> {
         let all = work::within(self.job, || self.places(window, ""))?;
         self.each(&all)
     }
@@ -172,8 +219,24 @@ impl<'a> Filler<'a> {
     fn plain(&self, which: &str) -> Result<i64> {
         work::within(self.job, || {
             wait_at_most(WINDOW_WAIT, || {
-                self.update(&format!("{which} AND {}", self.job.condition))
+                self.update(&format!("{which} AND {}", self.job.condition), &[])
             })
+        })
+    }
+
+    /// The same for rows of which the visit has noted the places.
+    fn picked(&self, places: &[(u32, u16)]) -> Result<i64> {
+        work::within(self.job, || {
+            let scope = settings::Scope::new();
+            scope.set("lock_timeout", WINDOW_WAIT);
+            // Of a small table PostgreSQL would rather read every row and look each up in the list.
+            scope.set("enable_seqscan", "off");
+            let count = self.update(
+                &format!("{}.ctid = ANY ($1) AND {}", self.alias, self.job.condition),
+                &[Arg::Tids(places)],
+            );
+            drop(scope);
+            count
         })
     }
 
@@ -185,7 +248,7 @@ impl<'a> Filler<'a> {
                 self.update(&format!(
                     "{which} AND CASE WHEN {} THEN migrate.backfill_room({}.ctid) ELSE false END",
                     self.job.condition, self.alias
-                ))
+                ), &[])
             })
         })
     }
@@ -193,7 +256,7 @@ impl<'a> Filler<'a> {
     /// Locks what is free, passes over what is not, and fills what it has locked. Two statements:
     /// a row that somebody moved between the snapshot and the lock is locked where it is now, and
     /// only a later snapshot finds it there.
-    fn careful(&self, which: &str) -> Result<Filled> {
+    pub(super) fn careful(&self, which: &str) -> Result<Filled> {
         work::within(self.job, || {
             let which = format!("{which} AND {}", self.job.condition);
             let locked = self.places(
@@ -211,7 +274,7 @@ impl<'a> Filler<'a> {
                 0
             } else {
                 torture::at(Point::FillLocked);
-                wait_at_most(ROW_WAIT, || self.update(&rows(self.alias, &locked)))?
+                wait_at_most(ROW_WAIT, || self.update(&rows(self.alias, &locked), &[]))?
             };
             Ok(Filled { rows, skipped })
         })
@@ -229,11 +292,11 @@ impl<'a> Filler<'a> {
         Ok(rows.into_iter().map(|row| row.tid).collect())
     }
 
-    fn update(&self, which: &str) -> Result<i64> {
+    fn update(&self, which: &str, args: &[Arg]) -> Result<i64> {
         if let Some(copy) = &self.job.copy {
             let insert = copying(copy, &format!("ONLY {}", self.heap.name), self.alias, which);
             let into = storage::resolve(&copy.into)?.unwrap_or_default();
-            let count = sync::filling(into, || spi::run(&insert, &[]))?;
+            let count = sync::filling(into, || spi::run(&insert, args))?;
             return Ok(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let update = match torture::mistaken(Mutant::JoinCopy) {
@@ -244,7 +307,7 @@ impl<'a> Filler<'a> {
             ),
         };
         if self.job.self_ending || self.job.sync_trigger.is_some() {
-            let count = sync::filling(self.relation, || spi::run(&update, &[]))?;
+            let count = sync::filling(self.relation, || spi::run(&update, args))?;
             return Ok(i64::try_from(count).unwrap_or(i64::MAX));
         }
         // Nothing but the row itself tells whether it is done: it must no longer match.
@@ -261,7 +324,7 @@ impl<'a> Filler<'a> {
                             'again', pg_catalog.count(*) FILTER (WHERE again)) FROM u",
                     self.job.condition
                 ),
-                &[],
+                args,
             )
         })?;
         if tally.again > 0 {
@@ -297,7 +360,7 @@ impl<'a> Filler<'a> {
         ))
     }
 
-    fn quarantine(&self, tid: &str, fault: &Fault) -> Result<()> {
+    pub(super) fn quarantine(&self, tid: &str, fault: &Fault) -> Result<()> {
         torture::at(Point::FillQuarantine);
         if ledger::quarantined(self.job.job)? >= MOST_QUARANTINED {
             return Err(Fault::wrong_state(format!(
@@ -334,49 +397,6 @@ impl<'a> Filler<'a> {
             key.as_ref(),
             fault,
         )
-    }
-}
-
-/// Counts the rows still to be done in the whole table, up to a limit, in one snapshot: rows that
-/// move while a pass runs cannot slip through this. Quarantined rows are not counted.
-/// An expression that fails for some row counts as one row to be done.
-pub fn verify(job: &Job, table: &Table) -> Result<i64> {
-    #[derive(Deserialize)]
-    struct Count {
-        count: i64,
-    }
-    let alias = &table.alias;
-    let (relations, tids): (Vec<_>, Vec<_>) =
-        ledger::quarantined_rows(job.job)?.into_iter().unzip();
-    let condition = if tids.is_empty() {
-        job.condition.clone()
-    } else {
-        let relations: Vec<String> = relations.iter().map(u32::to_string).collect();
-        // CASE: the condition may fail for exactly these rows and must not be tried on them.
-        format!(
-            "CASE WHEN ({alias}.tableoid, {alias}.ctid) IN (SELECT q.r, q.t FROM ROWS FROM ( \
-             pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]), pg_catalog.unnest({})) AS q(r, t)) \
-             THEN false ELSE {} END",
-            relations.join(","),
-            tid_array(&tids),
-            job.condition
-        )
-    };
-    let counted: Result<Vec<Count>> = subtransaction::attempt(|| {
-        work::within(job, || {
-            spi::write(
-                &format!(
-                    "SELECT pg_catalog.count(*) AS count FROM (SELECT 1 FROM {} AS {alias} WHERE {condition} LIMIT 1000) q",
-                    table.name
-                ),
-                &[],
-            )
-        })
-    });
-    match counted {
-        Ok(rows) => Ok(rows.first().map_or(0, |row| row.count)),
-        Err(fault) if is_about_a_row(&fault) => Ok(1),
-        Err(fault) => Err(fault),
     }
 }
 

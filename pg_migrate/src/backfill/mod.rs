@@ -11,20 +11,30 @@
 //! Knows the ledger's rows and the trigger's backfill mode; nothing of migrations but the step a
 //! job belongs to.
 
+mod again;
 mod blocks;
 mod condition;
 mod control;
+mod cost;
 mod feedback;
 mod fill;
+mod join;
+mod keys;
+mod memory;
+mod notes;
 mod passes;
 mod spec;
 mod storage;
 mod stripes;
+mod tell;
 mod throttle;
+mod verify;
 mod window;
 mod work;
 
+pub use again::quarantined as retry_quarantined;
 pub use control::{any_batch, cancel, next_job, pause, resume, retry, tolerant_batch};
+pub use join::join;
 pub use spec::{Spec, TARGET_MS, TableRef, assignments, define, name_of};
 pub use stripes::fits;
 pub use throttle::set as set_throttle;

@@ -2,8 +2,9 @@
 //! job ends.
 
 use super::feedback::{FIRST_CHUNK, MOST_PASSES, pass_after};
-use super::fill;
+use super::keys;
 use super::storage::{self, Table};
+use super::verify;
 use super::work::{Look, event, patiently};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job, Moved, Range, Window};
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
 const PIECES: i64 = 8;
-/// Smaller pieces (16 MB) are not worth their row in the ledger.
-const SMALLEST_PIECE: i64 = 2048;
+/// Smaller pieces (32 MB) are not worth their row in the ledger, nor their visits a transaction each.
+const SMALLEST_PIECE: i64 = 4096;
 /// When pass 2 finds as good as every row again that pass 1 has filled, and they are more than this,
 /// it is not the writers' doing.
 const MANY_ROWS: i64 = 1000;
@@ -74,7 +75,7 @@ pub fn settle(job: &Job) -> Result<Look> {
         begin_pass(&job, Duration::ZERO)?;
         return Ok(Look::Again);
     }
-    let kept_in_sync = synced && job.sync_trigger == now;
+    let kept_in_sync = !standing.by_key && synced && job.sync_trigger == now;
     match standing.found {
         Some(found) if found > 0 => {
             next_pass(&job, standing.rows, found)?;
@@ -88,7 +89,14 @@ pub fn settle(job: &Job) -> Result<Look> {
         _ => {
             torture::at(Point::JobDone);
             ledger::set_job_state(job.job, "done", None)?;
-            event(&job, "backfill done", None)?;
+            match ledger::quarantined(job.job)? {
+                0 => event(&job, "backfill done", None)?,
+                some => event(
+                    &job,
+                    &format!("backfill done with {some} quarantined"),
+                    None,
+                )?,
+            }
             Ok(Look::Worked(0))
         }
     }
@@ -130,10 +138,24 @@ fn survey(job: &Job) -> Result<bool> {
         if ledger::covered(job.job, leaf.relation, None)? {
             continue;
         }
-        if !leaf.heap {
+        if !leaf.heap && !leaf.keyed {
             return Err(unsupported(&leaf));
         }
-        if let Some(mut heap) = storage::heap(job.relation, leaf.relation)? {
+        if let Some(heap) = storage::heap(job.relation, leaf.relation)?
+            && leaf.keyed
+        {
+            let blocks = (leaf.rows / keys::ROWS_A_BLOCK).max(1);
+            ledger::insert_ranges(
+                job.job,
+                "keys",
+                leaf.relation,
+                heap.filenode,
+                blocks,
+                blocks,
+                FIRST_CHUNK,
+            )?;
+            any = true;
+        } else if let Some(mut heap) = storage::heap(job.relation, leaf.relation)? {
             if torture::mistaken(Mutant::EarlyEnd) {
                 heap.blocks = torture::noted_end(leaf.relation).unwrap_or(heap.blocks);
             }
@@ -150,7 +172,10 @@ pub fn unsupported(leaf: &storage::Leaf) -> Fault {
         state::FEATURE_NOT_SUPPORTED,
         format!("{} cannot be backfilled: it is {}", leaf.name, leaf.what),
     )
-    .hint("Only tables stored as heaps are done in batches; fill it with an UPDATE of its own.")
+    .hint(
+        "Only tables stored as heaps, or with a unique key of columns that are not null, are done in batches; \
+         fill it with an UPDATE of its own.",
+    )
 }
 
 fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
@@ -180,7 +205,7 @@ fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
 pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
     let begun = Instant::now();
     torture::at(Point::Verify);
-    let Some(found) = patiently(job, || fill::verify(job, table))? else {
+    let Some(found) = patiently(job, || verify::count(job, table))? else {
         return Ok(Look::Idle);
     };
     ledger::move_range(
@@ -192,6 +217,9 @@ pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
             chunk_blocks: 1,
             window: Window::default(),
             rows: 0,
+            hot: 0,
+            wal: 0,
+            stripes: None,
             took: begun.elapsed(),
             retries: 0,
             rest: None,

@@ -3,15 +3,15 @@
 //! thousand.
 
 use crate::fault::Result;
-use crate::pg::settings;
 use crate::pg::spi::{self, Arg};
+use crate::pg::{kept, settings};
 use serde::Deserialize;
 
 /// Catalog queries see nothing that the caller put on the search path.
 fn read<T: serde::de::DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     let scope = settings::Scope::new();
     scope.set("search_path", "pg_catalog, pg_temp");
-    let rows = spi::write(sql, args);
+    let rows = kept::fixed(|| spi::write(sql, args));
     drop(scope);
     rows
 }
@@ -102,6 +102,8 @@ pub struct Leaf {
     /// A plain heap; otherwise what it is, in words.
     pub heap: bool,
     pub what: String,
+    /// Not a heap, but it can be walked in the order of a unique key.
+    pub keyed: bool,
     pub rows: i64,
 }
 
@@ -113,6 +115,11 @@ pub fn leaves(relation: u32) -> Result<Vec<Leaf>> {
          SELECT c.oid::int8 AS relation, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, \
                 c.relkind = 'r' AND m.amname = 'heap' AS heap, \
                 CASE WHEN c.relkind = 'f' THEN 'a foreign table' ELSE 'stored by access method ' || coalesce(m.amname, '?') END AS what, \
+                c.relkind = 'r' AND m.amname <> 'heap' AND EXISTS ( \
+                    SELECT 1 FROM pg_index k WHERE k.indrelid = c.oid AND k.indisunique AND k.indimmediate \
+                      AND k.indisvalid AND k.indpred IS NULL AND k.indexprs IS NULL AND NOT EXISTS ( \
+                        SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attnotnull \
+                          AND a.attnum = ANY ((k.indkey::int2[])[0:k.indnkeyatts - 1]))) AS keyed, \
                 CASE WHEN c.relkind = 'f' THEN 0 \
                      WHEN c.reltuples > 0 THEN c.reltuples \
                      ELSE s.blocks * 50 END::int8 AS rows \
@@ -189,6 +196,31 @@ pub fn key_pairs(relation: u32, alias: &str) -> Result<Option<String>> {
     Ok(rows.into_iter().next().and_then(|row| row.pairs))
 }
 
+/// A column of the key in whose order a table is walked.
+#[derive(Debug, Clone, Deserialize)]
+pub struct KeyColumn {
+    pub quoted: String,
+    /// With its modifier, schema-qualified where it must be.
+    pub data_type: String,
+}
+
+/// The columns of a unique index whose columns cannot be null, the primary key's before others;
+/// `None`: there is none.
+pub fn unique_key(leaf: u32) -> Result<Option<Vec<KeyColumn>>> {
+    let rows: Vec<KeyColumn> = read(
+        "SELECT quote_ident(a.attname) AS quoted, format_type(a.atttypid, a.atttypmod) AS data_type \
+         FROM (SELECT k.indrelid, k.indkey, k.indnkeyatts FROM pg_index k WHERE k.indrelid = $1 AND k.indisunique \
+                 AND k.indimmediate AND k.indisvalid AND k.indpred IS NULL AND k.indexprs IS NULL AND NOT EXISTS ( \
+                   SELECT 1 FROM pg_attribute a WHERE a.attrelid = k.indrelid AND NOT a.attnotnull \
+                     AND a.attnum = ANY ((k.indkey::int2[])[0:k.indnkeyatts - 1])) \
+               ORDER BY k.indisprimary DESC, k.indexrelid LIMIT 1) i \
+         CROSS JOIN LATERAL generate_series(0, i.indnkeyatts - 1) AS p(place) \
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p.place] ORDER BY p.place",
+        &[Arg::Oid(leaf)],
+    )?;
+    Ok((!rows.is_empty()).then_some(rows))
+}
+
 /// Whether an index of the heap has one of the columns in it, in any way: then no update of it is
 /// heap-only.
 pub fn indexed(leaf: u32, columns: &[String]) -> Result<bool> {
@@ -229,7 +261,7 @@ pub fn oldest_snapshot() -> Result<String> {
         "SELECT who FROM ( \
            SELECT age(backend_xmin) AS age, 'session ' || pid || coalesce(' of ' || usename, '') \
                   || coalesce(', in its transaction for ' || date_trunc('second', clock_timestamp() - xact_start), '') AS who \
-           FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() \
+           FROM pg_stat_activity WHERE coalesce(backend_xmin, backend_xid) IS NOT NULL AND pid <> pg_backend_pid() \
            UNION ALL SELECT age(transaction), 'prepared transaction ' || quote_literal(gid) FROM pg_prepared_xacts \
            UNION ALL SELECT age(xmin), 'replication slot ' || slot_name FROM pg_replication_slots WHERE xmin IS NOT NULL \
            UNION ALL SELECT age(backend_xmin), 'standby ' || application_name || ' (hot_standby_feedback)' \

@@ -7,10 +7,13 @@
 //! for: heap-only tuples, which need no index entries, little WAL, and no room besides. A page that
 //! has room from the start moves none away. The last visit takes whatever is left.
 //!
-//! The UPDATE asks for each row (`migrate.backfill_room`), page by page in the order of the scan,
-//! while what it is asked about is here, in the backend. Only speed and size depend on the answers:
-//! a row that is refused is one of a later visit.
+//! The first visit's UPDATE asks for each row (`migrate.backfill_room`), page by page in the order of
+//! the scan, while what it is asked about is here, in the backend; rows that are refused are noted.
+//! Later visits look at the pages themselves and name the noted rows that fit to an UPDATE by place:
+//! reading every row of a page again for each visit would be the greater part of the work. Only
+//! speed and size depend on all this: a row that is refused is one of a later visit.
 
+use super::notes::Notes;
 use crate::pg::page::{self, Page};
 use std::cell::RefCell;
 
@@ -36,6 +39,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Rows to be filled that were seen.
+    pub fn rows(&self) -> i64 {
+        self.fitted + self.spilled + self.left
+    }
+
     pub fn add(&mut self, other: Tally) {
         self.fitted += other.fitted;
         self.spilled += other.spilled;
@@ -56,7 +64,8 @@ pub struct Visit {
     /// Room left on the page, in bytes, and rows that may still be moved away from it.
     room: usize,
     to_spill: usize,
-    tally: Tally,
+    pub tally: Tally,
+    pub notes: Notes,
 }
 
 /// Of a line pointer.
@@ -68,7 +77,7 @@ fn aligned(bytes: usize) -> usize {
 }
 
 impl Visit {
-    pub fn new(relation: u32, spill: Spill, grows: usize) -> Self {
+    pub fn new(relation: u32, spill: Spill, grows: usize, notes: Notes) -> Self {
         Visit {
             relation,
             spill,
@@ -78,11 +87,49 @@ impl Visit {
             room: 0,
             to_spill: 0,
             tally: Tally::default(),
+            notes,
         }
+    }
+
+    /// The visit as if there were nothing in `[first, end)`, which was dealt with in another way.
+    pub fn without(mut self, first: i64, end: i64) -> Self {
+        self.notes.strike(first, end);
+        self.tally = Tally::default();
+        self
+    }
+
+    /// The rows noted in `[first, end)` that are of this visit, by their places; they are noted no
+    /// more. The caller has locked the relation.
+    pub fn pick(&mut self, first: i64, end: i64) -> Vec<(u32, u16)> {
+        let heap = page::Heap::open(self.relation);
+        let mut notes = std::mem::take(&mut self.notes);
+        let mut picked = Vec::new();
+        let left = notes.visit(first, end, |block, line| {
+            if !heap.has(block) {
+                return true;
+            }
+            let taken = self.answer(block, line, |_, block, page| heap.look(block, page, true));
+            if taken {
+                picked.push((block, line));
+            }
+            taken
+        });
+        self.notes = notes;
+        self.tally.left += left;
+        picked
     }
 
     /// Whether the row at `line` (from 1) of `block` is one of this visit.
     fn takes(&mut self, block: u32, line: u16, look: impl FnOnce(u32, u32, &mut Page)) -> bool {
+        let taken = self.answer(block, line, look);
+        if !taken {
+            self.tally.left += 1;
+            self.notes.note(block, line);
+        }
+        taken
+    }
+
+    fn answer(&mut self, block: u32, line: u16, look: impl FnOnce(u32, u32, &mut Page)) -> bool {
         if self.block != Some(block) {
             look(self.relation, block, &mut self.page);
             self.turn_to(block);
@@ -104,7 +151,6 @@ impl Visit {
             self.tally.spilled += 1;
             return true;
         }
-        self.tally.left += 1;
         false
     }
 
@@ -138,8 +184,8 @@ thread_local! {
     static VISIT: RefCell<Option<Visit>> = const { RefCell::new(None) };
 }
 
-/// Runs `body`, whose UPDATE asks `fits` of each row; gives what came of it.
-pub fn visiting<T>(visit: Visit, body: impl FnOnce() -> T) -> (T, Tally) {
+/// Runs `body`, whose UPDATE asks `fits` of each row; gives the visit back.
+pub fn visiting<T>(visit: Visit, body: impl FnOnce() -> T) -> (T, Option<Visit>) {
     struct End;
     impl Drop for End {
         fn drop(&mut self) {
@@ -149,9 +195,9 @@ pub fn visiting<T>(visit: Visit, body: impl FnOnce() -> T) -> (T, Tally) {
     VISIT.replace(Some(visit));
     let end = End;
     let value = body();
-    let tally = VISIT.with_borrow(|visit| visit.as_ref().map(|visit| visit.tally));
+    let visit = VISIT.take();
     drop(end);
-    (value, tally.unwrap_or_default())
+    (value, visit)
 }
 
 /// Whether the row is one of the visit under way; every row is where there is none.
@@ -168,7 +214,7 @@ mod tests {
 
     /// A page of `rows` rows of 100 bytes with `free` bytes, and how many of them a visit takes.
     fn taken(spill: Spill, rows: usize, free: usize) -> Tally {
-        let mut visit = Visit::new(1, spill, 4);
+        let mut visit = Visit::new(1, spill, 4, Notes::default());
         for line in 1..=rows {
             let line = u16::try_from(line).unwrap_or(0);
             visit.takes(7, line, |_, _, page| {
@@ -204,7 +250,7 @@ mod tests {
     #[test]
     fn each_page_is_looked_at_once() {
         let mut looks = 0;
-        let mut visit = Visit::new(1, Spill::No, 0);
+        let mut visit = Visit::new(1, Spill::No, 0, Notes::default());
         for (block, line) in [(1, 1), (1, 2), (2, 1)] {
             visit.takes(block, line, |_, _, _| looks += 1);
         }

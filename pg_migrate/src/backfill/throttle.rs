@@ -1,11 +1,11 @@
 //! What holds a backfill back: limits on what the server and its standbys bear, read before each
 //! batch, and those who wait for a lock of ours, looked for within it.
 
-use super::work::within;
+use super::work::{Company, within};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, Job};
 use crate::pg::spi::{self, Arg};
-use crate::pg::{settings, subtransaction};
+use crate::pg::{settings, subtransaction, usage};
 use serde::Deserialize;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ struct Throttle {
 }
 
 /// Every throttle there is, in the order in which they are asked.
-const THROTTLES: [Throttle; 8] = [
+const THROTTLES: [Throttle; 9] = [
     Throttle {
         name: "lock_waiters",
         unit: Unit::Switch,
@@ -91,6 +91,13 @@ const THROTTLES: [Throttle; 8] = [
                     UNION ALL SELECT 'prepared transaction ' || quote_literal(gid), prepared FROM pg_prepared_xacts) q \
               WHERE clock_timestamp() - since > $1::interval ORDER BY since",
         example: "5min",
+    },
+    Throttle {
+        name: "commit_latency",
+        unit: Unit::Interval,
+        default: None,
+        sql: "",
+        example: "20ms",
     },
     Throttle {
         name: "active_sessions",
@@ -195,12 +202,13 @@ pub fn ask(job: &Job) -> Result<Gate> {
     for (throttle, limit) in limits(job.job)? {
         gate.held = match (throttle.name, throttle.sql) {
             ("lock_waiters", _) => {
-                gate.yields = is_on(&limit)?;
+                gate.yields = is_on(&limit);
                 None
             }
             ("wal_rate", _) => wal_rate(&limit)?,
+            ("commit_latency", _) => commit_latency(&limit)?,
             ("condition", _) => condition(job, &limit)?,
-            (_, sql) => reason(sql, &limit)?,
+            (name, sql) => reason(name, sql, &limit)?,
         };
         if gate.held.is_some() {
             break;
@@ -223,18 +231,47 @@ struct Why {
     why: Option<String>,
 }
 
-fn reason(sql: &str, limit: &str) -> Result<Option<String>> {
-    let rows: Vec<Why> = ledger::measure(sql, limit)?;
-    Ok(rows.into_iter().find_map(|row| row.why))
+/// What cannot be measured counts as too much.
+fn reason(name: &str, sql: &str, limit: &str) -> Result<Option<String>> {
+    let rows: Result<Vec<Why>> = subtransaction::attempt(|| ledger::measure(sql, limit));
+    match rows {
+        Ok(rows) => Ok(rows.into_iter().find_map(|row| row.why)),
+        Err(fault) if fault.is_interruption() => Err(fault),
+        Err(fault) => Ok(Some(format!("{name} cannot be read: {}", fault.message))),
+    }
 }
 
-fn is_on(limit: &str) -> Result<bool> {
+/// The disk as this session meets it, and commits that wait for a standby.
+fn commit_latency(limit: &str) -> Result<Option<String>> {
     #[derive(Deserialize)]
-    struct On {
-        on: bool,
+    struct Most {
+        seconds: f64,
     }
-    let row: Option<On> = spi::first("SELECT $1::pg_catalog.bool AS on", &[Arg::Text(limit)])?;
-    Ok(row.is_some_and(|row| row.on))
+    let most: Option<Most> = spi::first(
+        "SELECT EXTRACT(epoch FROM $1::pg_catalog.interval)::float8 AS seconds",
+        &[Arg::Text(limit)],
+    )?;
+    let took = usage::flush_time();
+    if most.is_some_and(|most| took.as_secs_f64() > most.seconds) {
+        return Ok(Some(format!(
+            "a commit takes {:.1} ms to reach the disk (commit_latency {limit})",
+            took.as_secs_f64() * 1000.0
+        )));
+    }
+    reason(
+        "commit_latency",
+        "SELECT format('a commit has been waiting for a standby for %s (commit_latency %s)', \
+                date_trunc('milliseconds', clock_timestamp() - query_start), $1) AS why \
+         FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND clock_timestamp() - query_start > $1::interval \
+         ORDER BY query_start",
+        limit,
+    )
+}
+
+/// As PostgreSQL reads a boolean, which the limit was checked to be.
+fn is_on(limit: &str) -> bool {
+    let text = limit.trim().to_ascii_lowercase();
+    ["true", "yes"].iter().any(|word| word.starts_with(&text)) || text == "on" || text == "1"
 }
 
 /// The user's own condition, with the rights of the job's owner: anything but true holds.
@@ -299,11 +336,16 @@ fn wal_rate(limit: &str) -> Result<Option<String>> {
     Ok(None)
 }
 
+/// Whether a batch ends here for somebody who waits for it.
+pub fn yields(company: Company) -> Result<bool> {
+    Ok(company.yields && is_waited_for()?)
+}
+
 /// How often a batch looks behind itself.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// Whether a session waits for a lock that this one holds. Asks at most every 40 ms.
-pub fn is_waited_for() -> Result<bool> {
+fn is_waited_for() -> Result<bool> {
     let now = Instant::now();
     if ASKED.get().is_some_and(|then| now - then < LOOK_EVERY) {
         return Ok(false);
@@ -327,6 +369,16 @@ pub fn is_waited_for() -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn switches_are_read_as_postgresql_reads_them() {
+        for on in ["on", "ON", "t", "true", "tr", "yes", "y", "1", " on "] {
+            assert!(is_on(on), "{on}");
+        }
+        for off in ["off", "of", "f", "false", "no", "n", "0"] {
+            assert!(!is_on(off), "{off}");
+        }
+    }
 
     #[test]
     fn names_are_known_or_listed() {

@@ -1,8 +1,10 @@
 //! One batch over a range of blocks: a visit of a window, or the blocks whose rows were locked.
 
 use super::blocks::Blocks;
+use super::cost::Sample;
 use super::feedback::{self, Feedback, retry_after};
-use super::fill::Filler;
+use super::fill::{Filler, Way};
+use super::memory::{self, Memory};
 use super::storage::{self, Heap, Table};
 use super::stripes::{Spill, Tally, Visit};
 use super::throttle;
@@ -10,7 +12,7 @@ use super::work::{Company, Look};
 use crate::fault::Result;
 use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::torture::{self, Mutant, Point};
-use crate::pg::wait;
+use crate::pg::{usage, wait};
 use std::time::{Duration, Instant};
 
 /// Fills as much of a claimed range as the target time allows.
@@ -21,32 +23,34 @@ pub fn scan(
     heap: &Heap,
     company: Company,
 ) -> Result<Look> {
-    let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(200));
+    let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(50));
     let mut batch = Batch {
         job,
         company,
         begun: Instant::now(),
         feedback: Feedback::new(target, range.chunk_blocks),
-        target,
         range: range.range,
+        memory: memory::recall(job.job, range),
+        wal: usage::wal_bytes(),
+        hot: storage::hot_updates(range.relation)?,
+        divided: None,
         filler: Filler::new(job, table, range.relation, heap),
     };
     let owed = torture::settle(range.range);
     for &(first, end) in &owed {
-        batch.fill(first, end, None)?;
+        batch.fill(first, end, Way::All)?;
     }
     if range.next_block >= range.end_block {
         return batch.revisit(range);
     }
     let mut window = range.window.clone();
-    let before = storage::hot_updates(range.relation)?;
     let (next, pinned, fitted) = if window.visit == 0 {
         let (next, fitted) = batch.open(range, &mut window)?;
         (next, None, fitted)
     } else {
         batch.go_on(range, &mut window)?
     };
-    let hot = storage::hot_updates(range.relation)? - before;
+    let hot = storage::hot_updates(range.relation)? - batch.hot;
     window.grows = feedback::grows(window.grows, fitted, hot);
     let mut left = Blocks::from_flat(&range.skipped);
     let still_locked = batch.note_locked(&mut left);
@@ -56,18 +60,25 @@ pub fn scan(
         Some(pins) => Some(feedback::pinned_for(pins)),
         None => (next >= range.end_block && still_locked).then(|| retry_after(0)),
     };
-    batch.file(range, next, left, window, 0, rest, done)?;
-    Ok(Look::Worked(batch.filler.rows))
+    let rows = batch.filler.rows;
+    batch.file(range, next, left, window, 0, hot, rest, done)?;
+    Ok(Look::Worked(rows))
 }
 
 struct Batch<'a> {
     job: &'a Job,
     company: Company,
     begun: Instant,
-    target: Duration,
     range: i64,
     feedback: Feedback,
     filler: Filler<'a>,
+    /// What this session knows of the window and of what rows cost.
+    memory: Memory,
+    /// Bytes of WAL and heap-only updates before the batch.
+    wal: u64,
+    hot: i64,
+    /// Into how many visits the window is divided, if it is.
+    divided: Option<i32>,
 }
 
 impl Batch<'_> {
@@ -79,10 +90,11 @@ impl Batch<'_> {
             && !self.yields()?
             && let Some((first, end)) = left.take(self.feedback.chunk)
         {
-            self.blocks(first, end, None)?;
+            self.blocks(first, end, Way::All)?;
         }
         let still_locked = self.note_locked(&mut left);
-        let stuck = still_locked && self.filler.rows == 0;
+        let rows = self.filler.rows;
+        let stuck = still_locked && rows == 0;
         let retries = if stuck {
             range.retries.saturating_add(1)
         } else {
@@ -91,22 +103,35 @@ impl Batch<'_> {
         let rest = still_locked.then(|| retry_after(retries));
         let done = left.is_empty();
         let window = range.window.clone();
-        self.file(range, range.next_block, left, window, retries, rest, done)?;
+        let hot = storage::hot_updates(range.relation)? - self.hot;
+        self.file(
+            range,
+            range.next_block,
+            left,
+            window,
+            retries,
+            hot,
+            rest,
+            done,
+        )?;
         Ok(if stuck {
             Look::Idle
         } else {
-            Look::Worked(self.filler.rows)
+            Look::Worked(rows)
         })
     }
 
     /// The first visit of a window, in as many batches as it takes. Gives where the range goes on.
     fn open(&mut self, range: &Range, window: &mut Window) -> Result<(i64, i64)> {
-        let stripes = self.stripes(range)?;
+        if window.stripes == 0 {
+            window.stripes = self.wanted();
+        }
+        let stripes = self.stripes(range, window)?;
         let mut tally = Tally::default();
         let end = match stripes {
             Some(_) => range
                 .end_block
-                .min(range.next_block + feedback::LARGEST_WINDOW),
+                .min(range.next_block + feedback::window(usage::shared_buffers())),
             None => range.end_block,
         };
         let mut at = window.at.max(range.next_block);
@@ -115,12 +140,20 @@ impl Batch<'_> {
             && (at == begins || !self.feedback.enough(self.begun.elapsed()) && !self.yields()?)
         {
             let to = end.min(at + self.feedback.chunk);
-            let visit = stripes
-                .map(|stripes| Visit::new(range.relation, Spill::OneIn(stripes), window.grows()));
-            tally.add(self.blocks(at, to, visit)?);
+            let way = match stripes {
+                None => Way::All,
+                Some(stripes) => Way::Asking(self.visit(range, window, Spill::OneIn(stripes))),
+            };
+            let found = self.blocks(at, to, way)?;
+            #[allow(clippy::cast_precision_loss)]
+            self.memory
+                .model
+                .found(found.pages as f64, found.rows() as f64);
+            tally.add(found);
             at = to;
         }
-        window.rows += tally.fitted + tally.spilled + tally.left;
+        window.rows += tally.rows();
+        window.moved += tally.spilled;
         window.left += tally.left;
         window.at = at;
         window.end = at;
@@ -128,10 +161,7 @@ impl Batch<'_> {
             return Ok((range.next_block, tally.fitted));
         }
         if window.left == 0 {
-            *window = Window {
-                grows: window.grows,
-                ..Window::default()
-            };
+            *window = window.next();
             return Ok((at, tally.fitted));
         }
         window.visit = 1;
@@ -144,32 +174,37 @@ impl Batch<'_> {
     /// A later visit of the window. Gives where the range goes on, and how often an old snapshot has
     /// kept the room from being there that the first visit made.
     fn go_on(&mut self, range: &Range, window: &mut Window) -> Result<(i64, Option<i32>, i64)> {
-        let stripes = self.stripes(range)?;
+        let stripes = self.stripes(range, window)?;
         let last = stripes.is_none_or(|stripes| feedback::is_last(window, stripes));
+        let noted = self.memory.notes.cover(range.next_block, window.end);
         let mut tally = Tally::default();
         let begins = window.at;
         while window.at < window.end
-            && (window.at == begins || self.begun.elapsed() < 2 * self.target && !self.yields()?)
+            && (window.at == begins
+                || !self.feedback.enough(self.begun.elapsed()) && !self.yields()?)
         {
             let to = window.end.min(window.at + self.feedback.chunk);
             let spill = match stripes {
                 Some(stripes) if window.short => Spill::OneIn(stripes),
                 _ => Spill::No,
             };
-            let visit = (!last).then(|| Visit::new(range.relation, spill, window.grows()));
-            tally.add(self.blocks(window.at, to, visit)?);
+            let way = match (last, noted) {
+                (true, _) => Way::All,
+                (false, true) => Way::Noted(self.visit(range, window, spill)),
+                (false, false) => Way::Asking(self.visit(range, window, spill)),
+            };
+            tally.add(self.blocks(window.at, to, way)?);
             window.at = to;
         }
         window.left += tally.left;
+        window.moved += tally.spilled;
         if window.at < window.end {
             return Ok((range.next_block, None, tally.fitted));
         }
-        if last || window.left == 0 {
+        // That no row is noted does not say that there is none.
+        if last || window.left == 0 && !noted {
             let next = window.end;
-            *window = Window {
-                grows: window.grows,
-                ..Window::default()
-            };
+            *window = window.next();
             return Ok((next, None, tally.fitted));
         }
         window.at = range.next_block;
@@ -191,41 +226,70 @@ impl Batch<'_> {
         Ok((range.next_block, Some(window.pins), tally.fitted))
     }
 
-    /// Into how many visits a window is divided; `None`: one statement takes all of it. Inside
+    fn visit(&mut self, range: &Range, window: &Window, spill: Spill) -> Visit {
+        let notes = std::mem::take(&mut self.memory.notes);
+        Visit::new(range.relation, spill, window.grows(), notes)
+    }
+
+    /// Into how many visits a window that begins now is divided.
+    fn wanted(&self) -> i32 {
+        match self.job.stripes {
+            #[allow(clippy::cast_possible_truncation)]
+            0 => self.memory.model.stripes() as i32,
+            given => given,
+        }
+    }
+
+    /// Into how many visits the window is divided; `None`: one statement takes all of it. Inside
     /// somebody's transaction nothing gets behind the snapshots, and where a column that is filled
     /// has an index, no update is heap-only.
-    fn stripes(&self, range: &Range) -> Result<Option<f64>> {
-        let wanted = match self.job.stripes {
-            0 => feedback::STRIPES,
-            given => f64::from(given),
-        };
+    fn stripes(&mut self, range: &Range, window: &Window) -> Result<Option<f64>> {
+        let wanted = f64::from(window.stripes);
         let useless =
             wanted <= 1.0 || !self.company.alone || self.job.unstriped || self.job.locks_first;
         if useless {
             return Ok(None);
         }
         let columns: Vec<String> = self.job.assignments.keys().cloned().collect();
-        Ok((!storage::indexed(range.relation, &columns)?).then_some(wanted))
+        if storage::indexed(range.relation, &columns)? {
+            return Ok(None);
+        }
+        self.divided = Some(window.stripes);
+        Ok(Some(wanted))
     }
 
     /// Whether the batch ends here for somebody who waits for it.
     fn yields(&self) -> Result<bool> {
-        Ok(self.company.yields && throttle::is_waited_for()?)
+        throttle::yields(self.company)
     }
 
-    fn blocks(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
+    fn blocks(&mut self, first: i64, end: i64, way: Way) -> Result<Tally> {
         if torture::mistaken(Mutant::CursorFirst) {
             torture::owe(self.range, first, end);
             return Ok(Tally::default());
         }
-        self.fill(first, end, visit)
+        self.fill(first, end, way)
     }
 
-    fn fill(&mut self, first: i64, end: i64, visit: Option<Visit>) -> Result<Tally> {
+    fn fill(&mut self, first: i64, end: i64, way: Way) -> Result<Tally> {
         wait::check_interrupts();
-        let begun = Instant::now();
-        let tally = self.filler.blocks(first, end, visit)?;
-        self.feedback.measured(end - first, begun.elapsed());
+        let (begun, wal, rows) = (Instant::now(), usage::wal_bytes(), self.filler.rows);
+        let visit = self.filler.blocks(first, end, way)?;
+        let took = begun.elapsed();
+        self.feedback.measured(end - first, took);
+        let tally = visit.as_ref().map(|visit| visit.tally).unwrap_or_default();
+        let rows = self.filler.rows - rows;
+        #[allow(clippy::cast_precision_loss)]
+        self.memory.model.learn(&Sample {
+            pages: (end - first) as f64,
+            stays: tally.fitted.min(rows) as f64,
+            moves: (rows - tally.fitted).max(0) as f64,
+            seconds: took.as_secs_f64(),
+            wal: (usage::wal_bytes() - wal) as f64,
+        });
+        if let Some(visit) = visit {
+            self.memory.notes = visit.notes;
+        }
         Ok(tally)
     }
 
@@ -242,17 +306,22 @@ impl Batch<'_> {
 
     #[allow(clippy::too_many_arguments)]
     fn file(
-        &self,
+        self,
         range: &Range,
         next_block: i64,
         left: Blocks,
-        window: Window,
+        mut window: Window,
         retries: i32,
+        hot: i64,
         rest: Option<Duration>,
         done: bool,
     ) -> Result<()> {
         torture::at(Point::BatchFilled);
-        ledger::move_range(
+        let turn = window.turn.wrapping_add(1);
+        window.turn = turn;
+        #[allow(clippy::cast_possible_wrap)]
+        let wal = (usage::wal_bytes() - self.wal) as i64;
+        let moved = ledger::move_range(
             self.job.job,
             range.range,
             &Moved {
@@ -261,13 +330,18 @@ impl Batch<'_> {
                 chunk_blocks: self.feedback.chunk,
                 window,
                 rows: self.filler.rows,
+                hot,
+                wal,
+                stripes: self.divided,
                 took: self.begun.elapsed(),
                 retries,
                 rest,
                 found: None,
                 done,
             },
-        )?;
+        );
+        memory::keep(self.job.job, range, turn, self.memory);
+        moved?;
         torture::at(Point::BatchFiled);
         Ok(())
     }

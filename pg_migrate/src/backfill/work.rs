@@ -1,8 +1,11 @@
 //! One batch of one job, in the caller's transaction.
 
 use super::fill;
+use super::keys;
+use super::memory;
 use super::passes;
 use super::storage::{self, Table};
+use super::tell;
 use super::throttle::{self, Gate};
 use super::window;
 use crate::fault::{Fault, Result, state};
@@ -97,7 +100,7 @@ pub fn batch(job: i64) -> Result<Batch> {
     }
     // Asked here: inside the subtransaction below the answer is always yes.
     let alone = !transaction::in_block();
-    if alone {
+    if alone && !found.synchronous {
         // Cursor and rows are one transaction: a crash may lose the last batches, never half of one.
         spi::run(
             "SELECT pg_catalog.set_config('synchronous_commit', 'off', true)",
@@ -111,6 +114,7 @@ pub fn batch(job: i64) -> Result<Batch> {
     };
     if let Some(why) = &gate.held {
         ledger::set_throttle(job, Some(why))?;
+        tell::progress(job, false)?;
         return report(&found, 0, true);
     }
     let company = Company {
@@ -118,7 +122,14 @@ pub fn batch(job: i64) -> Result<Batch> {
         yields: gate.yields,
     };
     torture::at(Point::BatchBegin);
-    subtransaction::attempt(|| piece(&found, company)).or_else(|fault| {
+    let outcome = subtransaction::attempt(|| piece(&found, company));
+    // Somebody's own transaction may be one that is to be prepared.
+    if let Ok(batch) = &outcome
+        && alone
+    {
+        tell::progress(job, batch.done)?;
+    }
+    outcome.or_else(|fault| {
         if !fill::is_passing(&fault) {
             ledger::set_job_state(job, "failed", Some(&fault))?;
             event(&found, "backfill failed", Some(&fault))?;
@@ -134,9 +145,9 @@ fn report(job: &Job, rows: i64, idle: bool) -> Result<Batch> {
         rows_updated: rows,
         blocks_done: standing.blocks_done,
         blocks_total: standing.blocks_total,
-        done: ledger::job(job.job)?.state == "done",
+        done: standing.done,
         idle,
-        quarantined: ledger::quarantined(job.job)?,
+        quarantined: standing.quarantined,
     })
 }
 
@@ -171,13 +182,17 @@ fn piece(job: &Job, company: Company) -> Result<Batch> {
         .hint(format!("SELECT migrate.cancel({});", job.job))
     })?;
     // A survey, new leaves, a replaced heap file: each asks for one more look, not for ever.
-    for _ in 0..8 {
-        let job = ledger::job(job.job)?;
+    for look in 0..8 {
+        let job = match look {
+            0 => job.clone(),
+            _ => ledger::job(job.job)?,
+        };
         if job.resting {
             return report(&job, 0, true);
         }
-        let look = match ledger::claim(job.job)? {
+        let look = match ledger::claim(job.job, memory::last_range(job.job))? {
             Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
+            Some(range) if range.kind == "keys" => keys::scan(&job, &table, &range, company)?,
             Some(range) => scan(&job, &table, &range, company)?,
             None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
         };
@@ -202,7 +217,9 @@ pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Optio
     });
     match outcome {
         Ok(value) => {
-            ledger::set_throttle(job.job, None)?;
+            if job.throttle.is_some() {
+                ledger::set_throttle(job.job, None)?;
+            }
             Ok(Some(value))
         }
         Err(fault) if fill::is_conflict(&fault) => {

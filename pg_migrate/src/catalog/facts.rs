@@ -1,9 +1,9 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, bounds, earlier, mirror, relation, remake, types};
+use super::{attached, bounds, conversion, earlier, mirror, relation, remake, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
-use crate::ledger;
+use crate::ledger::{self, State};
 use crate::pg::parser::before_collation;
 use crate::pg::parser::{self, Statement};
 use crate::pg::spi::{self, Arg};
@@ -11,10 +11,10 @@ use crate::pg::{analyze, subtransaction};
 use crate::recipe::estimate::Size;
 use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
-    Table,
+    Retyped, Table,
 };
-use crate::recipe::touch_trigger;
 use crate::recipe::written::Earlier;
+use crate::recipe::{How, Touch, touch_trigger};
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.sql");
@@ -23,6 +23,14 @@ const PARTITIONS: &str = include_str!("partitions.sql");
 
 /// The database as it is now.
 pub struct Live;
+
+/// What cannot be told here has the careful answer.
+fn careful<T>(tell: impl FnOnce() -> Result<T>, otherwise: T) -> Result<T> {
+    match subtransaction::attempt(tell) {
+        Err(fault) if fault.is_interruption() => Err(fault),
+        told => Ok(told.unwrap_or(otherwise)),
+    }
+}
 
 #[derive(Deserialize)]
 struct Text {
@@ -264,6 +272,26 @@ impl Facts for Live {
             .map(|aside| aside.aside_name))
     }
 
+    fn changed_by(
+        &self,
+        table: &str,
+        column: &str,
+        revision: &str,
+    ) -> Result<Option<(String, String)>> {
+        let others = ledger::revisions_in_flight()?.into_iter();
+        let mut others =
+            others.filter(|row| row.revision != revision && row.state != State::Pending);
+        Ok(others
+            .find(|row| {
+                let touches: Vec<Touch> =
+                    serde_json::from_value(row.touches.clone()).unwrap_or_default();
+                touches.iter().any(|touch| {
+                    touch.table == table && touch.column == column && touch.how == How::Change
+                })
+            })
+            .map(|row| (row.revision, row.state.as_str().to_owned())))
+    }
+
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool> {
         let table = (!table.is_empty()).then_some(table);
         Ok(analyze::expression(table, expression, target)?.volatile)
@@ -371,13 +399,36 @@ impl Facts for Live {
         }
     }
 
-    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)> {
-        match mirror::writes_anew(table, change) {
-            Err(fault) if fault.is_interruption() => Err(fault),
-            // Not to be tried here: the careful answer.
-            Err(_) => Ok((true, true)),
-            found => found,
-        }
+    fn scans_whole(&self, sql: &str) -> Result<bool> {
+        let plan = spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))?;
+        Ok(plan.is_some_and(|plan| plan.to_string().contains("\"Node Type\":\"Seq Scan\"")))
+    }
+
+    fn retyped(
+        &self,
+        table: &Table,
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Retyped> {
+        careful(
+            || conversion::retyped(table, column, data_type, using),
+            Retyped {
+                rewrites: true,
+                ..Retyped::default()
+            },
+        )
+    }
+
+    fn fills_rows(&self, data_type: &str, default: Option<&str>) -> Result<bool> {
+        careful(
+            || crate::pg::conversion::fills_rows(data_type, default),
+            true,
+        )
+    }
+
+    fn proves(&self, table: &Table, condition: &str) -> Result<bool> {
+        careful(|| conversion::proves(table, condition), false)
     }
 
     fn default_partition(&self, table: &str) -> Result<Option<String>> {

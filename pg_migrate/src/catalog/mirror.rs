@@ -53,13 +53,24 @@ fn make(table: &str, columns: &[Column], moves: &[Move]) -> Result<()> {
         &format!("CREATE TEMP TABLE pg_migrate_mirror (LIKE {table})"),
         &[],
     )?;
-    // Earlier operations of the same migration may add some.
+    #[derive(Deserialize)]
+    struct Typed {
+        name: String,
+        data_type: String,
+    }
+    let there: Vec<Typed> = spi::select(
+        "SELECT attname::text AS name, pg_catalog.format_type(atttypid, atttypmod) AS data_type \
+         FROM pg_catalog.pg_attribute WHERE attrelid = 'pg_temp.pg_migrate_mirror'::regclass AND attnum > 0",
+        &[],
+    )?;
+    // Earlier operations of the same migration may add some, or give them other types.
     for column in columns.iter().filter(|column| !column.data_type.is_empty()) {
-        alter(&format!(
-            "ADD COLUMN IF NOT EXISTS {} {}",
-            ident(&column.name),
-            column.data_type
-        ))?;
+        let (name, data_type) = (ident(&column.name), &column.data_type);
+        match there.iter().find(|found| found.name == column.name) {
+            Some(found) if found.data_type == *data_type => {}
+            Some(_) => alter(&format!("ALTER COLUMN {name} TYPE {data_type} USING NULL"))?,
+            None => alter(&format!("ADD COLUMN IF NOT EXISTS {name} {data_type}"))?,
+        }
     }
     let oid = relation::must_resolve(MIRROR)?;
     let has = |column: &str| relation::has_column(oid, column);
@@ -135,48 +146,6 @@ fn reads_as(
         spi::first::<Text>(query, &[])?
             .map(|row| row.value)
             .ok_or_else(|| Fault::internal("the mirrored object was not found"))
-    })
-}
-
-/// Whether a subcommand of ALTER TABLE writes the table, or one of its indexes, anew: it is tried on
-/// an empty mirror that has the table's indexes and constraints.
-pub fn writes_anew(table: &str, change: &str) -> Result<(bool, bool)> {
-    #[derive(Deserialize)]
-    struct Node {
-        name: String,
-        node: i64,
-    }
-    let files = || {
-        spi::select::<Node>(
-            "SELECT c.relname::text AS name, pg_catalog.pg_relation_filenode(c.oid)::int8 AS node \
-             FROM pg_catalog.pg_class c \
-             WHERE c.oid = 'pg_temp.pg_migrate_mirror'::regclass OR c.oid IN ( \
-                 SELECT i.indexrelid FROM pg_catalog.pg_index i \
-                 WHERE i.indrelid = 'pg_temp.pg_migrate_mirror'::regclass)",
-            &[],
-        )
-    };
-    subtransaction::rehearse(|| {
-        spi::run("SET LOCAL client_min_messages = warning", &[])?;
-        spi::run(
-            &format!(
-                "CREATE TEMP TABLE pg_migrate_mirror (LIKE {table} INCLUDING INDEXES \
-                 INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING DEFAULTS)"
-            ),
-            &[],
-        )?;
-        let before = files()?;
-        spi::run(&format!("ALTER TABLE {MIRROR} {change}"), &[])?;
-        let after = files()?;
-        let moved = |of_table: bool| {
-            before.iter().any(|was| {
-                (was.name == "pg_migrate_mirror") == of_table
-                    && after
-                        .iter()
-                        .any(|is| is.name == was.name && is.node != was.node)
-            })
-        };
-        Ok((moved(true), moved(false)))
     })
 }
 

@@ -4,17 +4,19 @@
 
 mod attached;
 mod bounds;
+mod conversion;
 mod earlier;
 mod facts;
 mod locks;
 mod mirror;
 mod object;
+pub mod observed;
 mod relation;
 mod remake;
 mod types;
 
 pub use facts::Live;
-pub use locks::{Blocker, blockers};
+pub use locks::{Blocker, Old, blockers, followers, is_free, oldest_transaction, outline};
 pub use object::{view, views_above};
 pub use relation::{
     Attachment, IndexState, attachment, exists, extension_owner, has_extension, has_part,

@@ -291,7 +291,7 @@ pub fn unvalidated(relation: u32) -> Result<Vec<String>> {
          WHERE conrelid = $1::oid AND NOT convalidated \
            AND coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) \
            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint p \
-                           WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid AND p.convalidated) \
+                           WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid) \
          ORDER BY 1",
         relation,
     )

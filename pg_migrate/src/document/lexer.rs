@@ -41,6 +41,12 @@ pub fn scan(text: &str) -> Result<Scan<'_>> {
     Ok(lexer.found)
 }
 
+struct Place {
+    line: usize,
+    /// What stands before it on the line.
+    bytes: std::ops::Range<usize>,
+}
+
 #[derive(Default)]
 struct Lexer<'a> {
     text: &'a str,
@@ -76,15 +82,22 @@ impl Lexer<'_> {
         }
     }
 
-    /// Line and column of the next byte, from 1.
-    fn place(&self) -> (usize, usize) {
-        let column = self.text.get(self.line_start..self.at).unwrap_or_default();
-        (self.line, column.chars().count() + 1)
+    /// Where the next byte is. Its column is counted only where it is told: a long line may hold
+    /// very many strings.
+    fn place(&self) -> Place {
+        Place {
+            line: self.line,
+            bytes: self.line_start..self.at,
+        }
     }
 
-    fn unclosed(what: &str, (line, column): (usize, usize)) -> Fault {
-        Fault::new(state::SYNTAX, format!("{what} is not closed"))
-            .detail(format!("It begins on line {line}, column {column}."))
+    fn unclosed(&self, what: &str, begun: Place) -> Fault {
+        let before = self.text.get(begun.bytes).unwrap_or_default();
+        Fault::new(state::SYNTAX, format!("{what} is not closed")).detail(format!(
+            "It begins on line {}, column {}.",
+            begun.line,
+            before.chars().count() + 1
+        ))
     }
 
     fn run(&mut self) -> Result<()> {
@@ -184,7 +197,7 @@ impl Lexer<'_> {
                 _ => self.step(),
             }
         }
-        Err(Self::unclosed("a comment", begun))
+        Err(self.unclosed("a comment", begun))
     }
 
     /// From the opening quote to behind the closing one.
@@ -206,7 +219,7 @@ impl Lexer<'_> {
                 self.step();
             }
         }
-        Err(Self::unclosed(what, begun))
+        Err(self.unclosed(what, begun))
     }
 
     /// Goes behind the next quote if only blanks with a newline among them are before it.
@@ -240,10 +253,7 @@ impl Lexer<'_> {
                 self.skip(length + 2 * delimiter.len());
                 Ok(())
             }
-            None => Err(Self::unclosed(
-                &format!("the dollar quote {delimiter}"),
-                begun,
-            )),
+            None => Err(self.unclosed(&format!("the dollar quote {delimiter}"), begun)),
         }
     }
 

@@ -14,6 +14,7 @@ mod validate;
 use crate::fault::{Fault, Result};
 use model::Operation;
 
+pub use script::{Mark, marks};
 pub use text::{difference, nearest};
 
 /// A migration as it was handed in.
@@ -83,8 +84,11 @@ pub struct Directive {
 pub enum DirectiveKind {
     /// The statement runs as it is, without a recipe.
     AsWritten,
-    /// Lint rules that do not apply to the statement.
-    Ignore { rules: Vec<String> },
+    /// Lint rules that do not apply to the statement, and why not.
+    Ignore {
+        rules: Vec<String>,
+        reason: Option<String>,
+    },
     /// What the statement drops is dropped, not set aside.
     Immediately,
 }
@@ -198,6 +202,11 @@ fn listed(parents: &[String]) -> String {
         [] => "nothing (a base)".to_owned(),
         _ => format!("\"{}\"", parents.join("\", \"")),
     }
+}
+
+/// Whether a text is read as JSON.
+pub fn is_json(text: &str) -> bool {
+    text::is_json(&text::normalise(text))
 }
 
 /// Whether the fields of each operation go together; what only the catalog can tell is not looked

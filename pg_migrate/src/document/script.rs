@@ -288,8 +288,10 @@ fn ours(comment: &Comment, text: &str) -> Result<Word> {
         "no-transaction" => nothing_more(Word::NoTransaction),
         "as-written" => nothing_more(Word::Statement(DirectiveKind::AsWritten)),
         "immediately" => nothing_more(Word::Statement(DirectiveKind::Immediately)),
-        "ignore" => needed("the lint rules", "rule, rule")
-            .map(|rules| Word::Statement(DirectiveKind::Ignore { rules: list(rules) })),
+        "ignore" => needed("the lint rules", "rule, rule reason").map(|rest| {
+            let (rules, reason) = ignored(rest);
+            Word::Statement(DirectiveKind::Ignore { rules, reason })
+        }),
         _ => Err(
             wrong(comment, &format!("unknown directive \"migrate:{name}\""))
                 .hint(did_you_mean(&name, &NAMES)),
@@ -355,6 +357,59 @@ fn transaction(comment: &Comment, text: &str) -> Result<bool> {
         _ => Err(wrong(comment, &format!("unknown option \"{option}\""))
             .hint("Possible here: transaction:false.")),
     }
+}
+
+/// `rule, rule why they do not count here`.
+fn ignored(text: &str) -> (Vec<String>, Option<String>) {
+    let mut rules = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        let end = rest
+            .find(|letter: char| letter == ',' || letter.is_whitespace())
+            .unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        if !word.is_empty() {
+            rules.push(word.to_owned());
+        }
+        let behind = behind.trim_start();
+        match behind.strip_prefix(',') {
+            Some(more) => rest = more.trim_start(),
+            None => {
+                let reason = behind.trim_start_matches(['-', ':', '–', '—']).trim();
+                return (rules, (!reason.is_empty()).then(|| reason.to_owned()));
+            }
+        }
+    }
+}
+
+/// What a comment says to lint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// The section of the way back begins.
+    Down,
+    Revision(String),
+    Ignore {
+        rules: Vec<String>,
+        reason: Option<String>,
+    },
+}
+
+/// The marks of any SQL text, whether it is a document or not: what is no directive is passed over.
+pub fn marks(text: &str) -> Result<Vec<(Comment<'_>, Mark)>> {
+    let scan = lexer::scan(text)?;
+    let mark = |comment: &Comment| match word(comment).ok().flatten()? {
+        Word::Down(_) => Some(Mark::Down),
+        Word::Revision(id, _) => Some(Mark::Revision(id)),
+        Word::Statement(DirectiveKind::Ignore { rules, reason }) => {
+            Some(Mark::Ignore { rules, reason })
+        }
+        _ => None,
+    };
+    Ok(scan
+        .comments
+        .into_iter()
+        .filter_map(|comment| mark(&comment).map(|found| (comment, found)))
+        .collect())
 }
 
 fn list(text: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use crate::catalog;
 use crate::fault::{Fault, Result, state};
 use crate::ledger;
 use crate::pg::spi::{self, Arg, ident};
-use crate::pg::{background, identity, subtransaction};
+use crate::pg::{background, error, identity, subtransaction};
 use serde::Deserialize;
 
 const JOB: &str = "pg_migrate";
@@ -23,6 +23,43 @@ pub fn launch_driver() -> Result<()> {
     let own = own.map(|row| row.transaction).unwrap_or_default();
     background::launch_driver(&own, identity::session(), identity::current())?.detach();
     Ok(())
+}
+
+/// Starts background workers that run batches of the job beside the caller, with its rights; as many
+/// as there are slots for. They stop with what is given back.
+pub fn help_with(
+    job: i64,
+    workers: i32,
+    commit: &mut dyn FnMut(),
+) -> Result<Vec<background::Handle>> {
+    let (login, role) = (identity::session(), identity::current());
+    let mut started = Vec::new();
+    for _ in 0..workers {
+        let sql = format!("CALL migrate.run_backfill({job})");
+        let request = ledger::insert_worker("statement", Some(&sql), role, login, "")?;
+        // The worker reads its request.
+        commit();
+        match background::launch(request, login, role) {
+            Ok(worker) => started.push(worker),
+            Err(fault) => {
+                ledger::finish_worker(request, Some(&fault))?;
+                error::warning(
+                    Fault::new(
+                        state::INSUFFICIENT_RESOURCES,
+                        format!(
+                            "backfill job {job} runs with {} of {} workers",
+                            started.len() + 1,
+                            workers + 1
+                        ),
+                    )
+                    .detail(fault.message)
+                    .hint("Raise max_worker_processes (needs a restart)."),
+                );
+                break;
+            }
+        }
+    }
+    Ok(started)
 }
 
 /// Ends the workers that drive the queue.

@@ -27,13 +27,13 @@ pub use context::{Caller, Mode};
 pub use contract::contract;
 pub use downgrade::downgrade;
 pub use drive::{Scope, drive, upgrade};
-pub use drivers::{grant_to, launch_driver, schedule, stop_drivers, unschedule};
+pub use drivers::{grant_to, help_with, launch_driver, schedule, stop_drivers, unschedule};
 pub use objects::{move_relation, move_relation_back, replace_view, set_aside_type, stays};
 pub use offline::{Preview, named_or_read, preview, record_step, script, size_of};
 pub use register::{
     Registered, announce, baseline, begin, find, graph, refuse_on_standby, register, repair, stamp,
 };
-pub use rehearse::rehearse;
+pub use rehearse::{rehearse, run_through};
 pub use settings::register as register_settings;
 pub use swap::{
     Key, carry_partition_settings, foreign_key_misses, move_identity, swap_foreign_keys,

@@ -71,6 +71,26 @@ fn turns(document: &Document) -> Result<Vec<Difference>> {
     })
 }
 
+/// Registers the migration, if it is new, and runs it up and through its contract in the caller's
+/// transaction, which must be rolled back.
+pub fn run_through(document: &Document) -> Result<()> {
+    spi::run("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+    if ledger::revision(&document.revision)?.is_none_or(|row| row.state == State::Abandoned) {
+        register::register(document)?;
+    }
+    let revision = register::find(&document.revision)?;
+    if revision.state != State::Pending {
+        return Err(Fault::wrong_state(format!(
+            "migration \"{}\" is {} here and cannot be run through",
+            revision.revision,
+            revision.state.as_str()
+        ))
+        .hint("Trace it before it is applied, or give the document under another revision."));
+    }
+    up(&revision)?;
+    finish(&revision)
+}
+
 fn rehearsal() -> Caller {
     Caller(Mode::Rehearsal)
 }

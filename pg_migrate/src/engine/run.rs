@@ -7,6 +7,7 @@ use super::locks::{self, Want};
 use crate::catalog::{self, IndexState};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, StepRow};
+use crate::lint::trace::watched;
 use crate::pg::torture::{self, Point};
 use crate::pg::{background, settings, spi, subtransaction};
 use crate::recipe::step::{Kind, Lock, Undo};
@@ -73,7 +74,9 @@ pub fn brief(
             let begun = Instant::now();
             within(revision, || {
                 let scope = settings(step);
-                spi::run(&step.sql, &[])?;
+                watched(&label(step), &step.sql, || {
+                    spi::run(&step.sql, &[]).map(drop)
+                })?;
                 drop(scope);
                 Ok(())
             })
@@ -169,12 +172,34 @@ pub fn step(
             Ok(Progress::Done)
         }
         Kind::Verify => {
-            verify(revision, step)?;
+            watched(&label(step), &step.sql, || verify(revision, step))?;
             transactions.commit();
             Ok(Progress::Done)
         }
-        Kind::Backfill => super::drive::batch(transactions, revision, step),
+        Kind::Backfill => {
+            let mut progress = Progress::Idle;
+            watched(&label(step), &step.sql, || {
+                progress = super::drive::batch(transactions, revision, step)?;
+                Ok(())
+            })?;
+            Ok(progress)
+        }
     }
+}
+
+/// Its phase and kind, as the plan has them.
+fn label(step: &StepRow) -> String {
+    let word = |value: serde_json::Result<Value>| {
+        value.map_or_else(
+            |_| String::new(),
+            |value| value.as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let (phase, kind) = (
+        serde_json::to_value(step.phase),
+        serde_json::to_value(step.kind),
+    );
+    format!("{} {}", word(phase), word(kind))
 }
 
 /// A step whose turn has come and that has nothing to do any more.
@@ -250,7 +275,10 @@ fn concurrent(
             // It changes nothing that could be compared, and would lock for as long as it takes.
             if step.args.get("reindex").is_none() {
                 let sql = step.sql.replacen(" CONCURRENTLY", "", 1);
-                within(revision, || spi::run(&sql, &[])).map_err(|fault| at_step(fault, step))?;
+                within(revision, || {
+                    watched(&label(step), &sql, || spi::run(&sql, &[]).map(drop))
+                })
+                .map_err(|fault| at_step(fault, step))?;
             }
             return done(step, begun);
         }

@@ -39,6 +39,9 @@ pub struct Job {
     pub resting: bool,
     /// For now windows are not divided: an old snapshot would keep their room.
     pub unstriped: bool,
+    /// Batches are waited for until they are on disk (and on standbys, where commits wait for them).
+    pub synchronous: bool,
+    pub throttle: Option<String>,
 }
 
 /// Where rows are copied to.
@@ -66,12 +69,13 @@ pub struct NewJob<'a> {
     pub search_path: &'a str,
     pub target_ms: i32,
     pub stripes: i32,
+    pub synchronous: bool,
 }
 
 const COLUMNS: &str = "job, revision, relation::oid::int8 AS relation, relation_name, assignments, copy, locks_first, condition, self_ending, \
      sync_trigger, owner::oid::int8 AS owner, search_path, state, pass, previous_rows, target_ms, stripes, \
      error, coalesce(next_pass_at > pg_catalog.clock_timestamp(), false) AS resting, \
-     coalesce(unstriped_until > pg_catalog.clock_timestamp(), false) AS unstriped";
+     coalesce(unstriped_until > pg_catalog.clock_timestamp(), false) AS unstriped, synchronous, throttle";
 
 #[derive(Deserialize)]
 struct Number {
@@ -82,8 +86,8 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
     let rows: Vec<Number> = owned(|| {
         spi::write(
             "INSERT INTO migrate.backfill (revision, direction, step, relation, relation_name, assignments, predicate, \
-                    condition, self_ending, owner, login, search_path, target_ms, stripes, copy, locks_first) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING job",
+                    condition, self_ending, owner, login, search_path, target_ms, stripes, copy, locks_first, synchronous) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING job",
             &[
                 Arg::OptText(new.step.map(|step| step.0)),
                 Arg::OptText(new.step.map(|step| step.1)),
@@ -101,6 +105,7 @@ pub fn insert_job(new: &NewJob) -> Result<i64> {
                 Arg::Int(new.stripes.into()),
                 Arg::OptJson(new.copy),
                 Arg::Bool(new.locks_first),
+                Arg::Bool(new.synchronous),
             ],
         )
     })?;
@@ -340,19 +345,44 @@ pub fn reopen_job(job: i64) -> Result<()> {
     })
 }
 
-/// One line about the migration's backfill that is at work: bar, percent, rows, speed, time left.
+/// What a line about a job consists of: bar, percent, rows, speed, time left, what holds it back.
+const LINE: &str = "pg_catalog.concat(relation, ': ', bar, ' ', percent, ' % ', rows_done, ' of ~', rows_total, ' rows, ', \
+                    coalesce(rows_per_second, 0), ' rows/s', ', ETA ' || eta, \
+                    CASE WHEN pass > 1 THEN ', pass ' || pass END, ', ' || throttle)";
+
+#[derive(Deserialize)]
+struct Line {
+    line: String,
+}
+
+/// One line about the migration's backfill that is at work.
 pub fn progress_line(revision: &str) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Line {
-        line: String,
-    }
     let rows: Vec<Line> = owned(|| {
         spi::write(
-            "SELECT pg_catalog.concat(relation, ': ', bar, ' ', percent, ' % ', rows_done, ' of ~', rows_total, ' rows, ', \
-                    coalesce(rows_per_second, 0), ' rows/s', ', ETA ' || eta, \
-                    CASE WHEN pass > 1 THEN ', pass ' || pass END, ', ' || throttle) AS line \
-             FROM migrate.progress WHERE revision = $1 AND state IN ('running', 'paused') ORDER BY job DESC LIMIT 1",
+            &format!(
+                "SELECT {LINE} AS line \
+                 FROM migrate.progress WHERE revision = $1 AND state IN ('running', 'paused') ORDER BY job DESC LIMIT 1"
+            ),
             &[Arg::Text(revision)],
+        )
+    })?;
+    Ok(rows.into_iter().next().map(|row| row.line))
+}
+
+/// Tells those who LISTEN on `migrate_progress` how far the job is, as a JSON object; gives the same
+/// as a line.
+pub fn notify_progress(job: i64) -> Result<Option<String>> {
+    let rows: Vec<Line> = owned(|| {
+        spi::write(
+            &format!(
+                "SELECT {LINE} AS line, pg_catalog.pg_notify('migrate_progress', pg_catalog.jsonb_build_object( \
+                        'job', job, 'revision', revision, 'relation', relation, 'state', state, 'percent', percent, \
+                        'rows_done', rows_done, 'rows_total', rows_total, 'rows_per_second', rows_per_second, \
+                        'eta_seconds', EXTRACT(epoch FROM eta)::int8, 'throttle', throttle, \
+                        'quarantined', quarantined)::text) \
+                 FROM migrate.progress WHERE job = $1"
+            ),
+            &[Arg::Int(job)],
         )
     })?;
     Ok(rows.into_iter().next().map(|row| row.line))

@@ -4,7 +4,7 @@
 //! is fixed SQL with parameters, run with that owner's rights through `owned`.
 
 use crate::fault::{Fault, Result};
-use crate::pg::{identity, spi};
+use crate::pg::{identity, kept, spi};
 use serde::Deserialize;
 
 /// The role that owns the extension.
@@ -13,11 +13,13 @@ fn owner() -> Result<u32> {
     struct Owner {
         extowner: u32,
     }
-    let owner: Option<Owner> = spi::first(
-        "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
-         WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
-        &[],
-    )?;
+    let owner: Option<Owner> = kept::fixed(|| {
+        spi::first(
+            "SELECT extowner::int8 AS extowner FROM pg_catalog.pg_extension \
+             WHERE extname OPERATOR(pg_catalog.=) 'pg_migrate'",
+            &[],
+        )
+    })?;
     owner.map(|owner| owner.extowner).ok_or_else(|| {
         Fault::wrong_state("extension pg_migrate is not installed in this database")
             .hint("CREATE EXTENSION pg_migrate;")
@@ -26,28 +28,33 @@ fn owner() -> Result<u32> {
 
 /// Runs fixed ledger SQL with the rights of the extension's owner. No user SQL, no commit inside.
 pub fn owned<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    identity::as_ledger_owner(owner()?, body)
+    identity::as_ledger_owner(owner()?, || kept::fixed(body))
 }
 
 mod aside;
 mod backfill;
 mod event;
+mod quarantine;
 mod range;
 mod revision;
 mod step;
 mod throttle;
+mod window;
 mod worker;
 
 pub use aside::{aside_of, asides_before, forget_aside, next_aside_number, remember_aside};
 pub use backfill::{
     Copying, Job, NewJob, begin_pass, begin_step, cancel_job_of, failure, insert_job, job,
-    job_done, job_of, lock_job, open_jobs, progress_line, reopen_job, set_job_state, set_throttle,
-    set_unstriped, unfilled,
+    job_done, job_of, lock_job, notify_progress, open_jobs, progress_line, reopen_job,
+    set_job_state, set_throttle, set_unstriped, unfilled,
 };
 pub use event::{Event, event, taken_back};
+pub use quarantine::{
+    Quarantined, clear_quarantine, first_quarantined, quarantine, quarantine_of, quarantined,
+    release,
+};
 pub use range::{
-    Moved, Range, Window, claim, clear_quarantine, covered, first_quarantined, insert_ranges,
-    move_range, quarantine, quarantined, quarantined_rows, set_stale, standing,
+    Moved, Range, claim, covered, insert_ranges, keep_key, move_range, set_stale, standing,
 };
 pub use revision::{
     NewRevision, Revision, State, delete_revision, insert_revision, lock_revision, nodes, request,
@@ -58,4 +65,5 @@ pub use step::{
     set_waiting, start_step, steps, steps_done,
 };
 pub use throttle::{limits, may_set_throttles, measure, set_limit};
+pub use window::Window;
 pub use worker::{finish_worker, insert_driver, insert_worker, live_drivers, start_worker, worker};

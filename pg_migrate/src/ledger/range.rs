@@ -1,10 +1,9 @@
-//! `migrate.backfill_range` and `migrate.quarantine`: the pieces of a job, and the rows it could
-//! not fill.
+//! `migrate.backfill_range`: the pieces of a job.
 
-use super::owned;
+use super::{Window, owned};
 use crate::fault::{Fault, Result};
 use crate::pg::spi::{self, Arg};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Range {
     pub range: i64,
-    /// `scan` or `verify`.
+    /// `scan`, `keys` or `verify`.
     pub kind: String,
     pub relation: u32,
     pub filenode: u32,
@@ -22,47 +21,8 @@ pub struct Range {
     pub chunk_blocks: i64,
     pub retries: i32,
     pub window: Window,
-}
-
-/// Blocks from the range's `next_block` to `end` that are visited several times.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Window {
-    /// The number of the visit under way, the first being 0.
-    pub visit: i32,
-    /// Where it goes on.
-    pub at: i64,
-    pub end: i64,
-    /// Rows to be filled that the first visit found, those left before the visit under way (from
-    /// the second on), and those it has left so far.
-    pub rows: i64,
-    pub before: i64,
-    pub left: i64,
-    /// How often the room that the first visit made was not there.
-    pub pins: i32,
-    /// The pages have run out of room: the next visit moves rows away again.
-    pub short: bool,
-    /// Bytes that filling a row is taken to add to it.
-    pub grows: i32,
-}
-
-impl Window {
-    /// Of its blocks, which begin at `first`, as many as its filled rows would fill.
-    fn blocks_done(&self, first: i64) -> i64 {
-        let left = if self.visit == 0 {
-            self.left
-        } else {
-            self.before
-        };
-        if self.rows == 0 {
-            return 0;
-        }
-        (self.end - first) * (self.rows - left) / self.rows
-    }
-
-    pub fn grows(&self) -> usize {
-        usize::try_from(self.grows).unwrap_or(0)
-    }
+    /// Walked by key: the last one looked at.
+    pub after: Option<Vec<String>>,
 }
 
 /// What a batch did to its range.
@@ -73,6 +33,11 @@ pub struct Moved {
     pub chunk_blocks: i64,
     pub window: Window,
     pub rows: i64,
+    /// Those that stayed on their pages, and bytes of WAL written.
+    pub hot: i64,
+    pub wal: i64,
+    /// Into how many visits the window is divided.
+    pub stripes: Option<i32>,
     pub took: Duration,
     pub retries: i32,
     /// Not to be looked at again before this time has passed.
@@ -82,12 +47,13 @@ pub struct Moved {
 }
 
 const COLUMNS: &str = "range, kind, relation::oid::int8 AS relation, filenode::int8 AS filenode, next_block, end_block, \
-                       skipped, chunk_blocks, retries, \
+                       skipped, chunk_blocks, retries, after, \
                        coalesce(\"window\", '{}') AS \"window\"";
 
 /// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
-/// one with skipped rows whose time has come. `None`: others have all there is.
-pub fn claim(job: i64) -> Result<Option<Range>> {
+/// one with skipped rows whose time has come. `last`, the one the session had before, comes first.
+/// `None`: others have all there is.
+pub fn claim(job: i64, last: Option<i64>) -> Result<Option<Range>> {
     for which in [
         "next_block < end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
         "next_block >= end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
@@ -96,9 +62,9 @@ pub fn claim(job: i64) -> Result<Option<Range>> {
             spi::write(
                 &format!(
                     "SELECT {COLUMNS} FROM migrate.backfill_range WHERE job = $1 AND NOT done AND {which} \
-                     ORDER BY range LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+                     ORDER BY range IS DISTINCT FROM $2, range LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
                 ),
-                &[Arg::Int(job)],
+                &[Arg::Int(job), Arg::OptInt(last)],
             )
         })?;
         if let Some(range) = rows.into_iter().next() {
@@ -117,7 +83,10 @@ pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
             "UPDATE migrate.backfill_range SET next_block = $3, skipped = $4, chunk_blocks = $5, \
                     rows_updated = rows_updated + $6, batches = batches + 1, busy_ms = busy_ms + $7, retries = $8, \
                     retry_at = CASE WHEN $9 > 0 THEN pg_catalog.clock_timestamp() + $9 * interval '1 millisecond' END, \
-                    found = $10, \"window\" = $12, done = $11, blocks_done = $3 - first_block + $13, finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
+                    found = $10, \"window\" = $12, done = $11, blocks_done = $3 - first_block + $13, \
+                    rows_hot = rows_hot + $14, wal_bytes = wal_bytes + $15, stripes = coalesce($16, stripes), \
+                    work_done = $3 - first_block + $17, \
+                    finished_at = CASE WHEN $11 THEN pg_catalog.clock_timestamp() END \
              WHERE job = $1 AND range = $2",
             &[
                 Arg::Int(job),
@@ -133,7 +102,23 @@ pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
                 Arg::Bool(moved.done),
                 Arg::Json(&window),
                 Arg::Int(moved.window.blocks_done(moved.next_block)),
+                Arg::Int(moved.hot),
+                Arg::Int(moved.wal),
+                Arg::OptInt(moved.stripes.map(i64::from)),
+                Arg::Int(moved.window.work_done(moved.next_block)),
             ],
+        )
+        .map(drop)
+    })
+}
+
+/// How far a range has been walked by key.
+pub fn keep_key(job: i64, range: i64, after: Option<&[String]>) -> Result<()> {
+    let Some(after) = after else { return Ok(()) };
+    owned(|| {
+        spi::run(
+            "UPDATE migrate.backfill_range SET after = $3 WHERE job = $1 AND range = $2",
+            &[Arg::Int(job), Arg::Int(range), Arg::Texts(after.to_vec())],
         )
         .map(drop)
     })
@@ -174,7 +159,7 @@ pub fn set_stale(job: i64, relation: u32, filenode: u32, range: i64) -> Result<(
     owned(|| {
         spi::run(
             "UPDATE migrate.backfill_range SET kind = 'stale', done = true \
-             WHERE job = $1 AND relation = $2 AND kind = 'scan' AND filenode::int8 <> $3 AND (done OR range = $4)",
+             WHERE job = $1 AND relation = $2 AND kind IN ('scan', 'keys') AND filenode::int8 <> $3 AND (done OR range = $4)",
             &[
                 Arg::Int(job),
                 Arg::Oid(relation),
@@ -190,7 +175,7 @@ pub fn set_stale(job: i64, relation: u32, filenode: u32, range: i64) -> Result<(
 pub fn covered(job: i64, relation: u32, filenode: Option<u32>) -> Result<bool> {
     let rows: Vec<Value> = owned(|| {
         spi::write(
-            "SELECT range FROM migrate.backfill_range WHERE job = $1 AND relation = $2 AND kind = 'scan' \
+            "SELECT range FROM migrate.backfill_range WHERE job = $1 AND relation = $2 AND kind IN ('scan', 'keys') \
              AND ($3 IS NULL OR filenode::int8 = $3) LIMIT 1",
             &[
                 Arg::Int(job),
@@ -212,6 +197,11 @@ pub struct Standing {
     pub blocks_total: i64,
     /// What the verification of this pass found.
     pub found: Option<i64>,
+    /// The job has come to its end.
+    pub done: bool,
+    pub quarantined: i64,
+    /// A part of the table is walked by key.
+    pub by_key: bool,
 }
 
 pub fn standing(job: i64) -> Result<Standing> {
@@ -219,9 +209,12 @@ pub fn standing(job: i64) -> Result<Standing> {
         spi::write(
             "SELECT pg_catalog.count(*) FILTER (WHERE NOT done) AS open, \
                     coalesce(pg_catalog.sum(rows_updated), 0)::int8 AS rows, \
-                    coalesce(pg_catalog.sum(blocks_done) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_done, \
-                    coalesce(pg_catalog.sum(end_block - first_block) FILTER (WHERE kind = 'scan'), 0)::int8 AS blocks_total, \
-                    pg_catalog.max(found) FILTER (WHERE kind = 'verify' AND done) AS found \
+                    coalesce(pg_catalog.sum(blocks_done) FILTER (WHERE kind IN ('scan', 'keys')), 0)::int8 AS blocks_done, \
+                    coalesce(pg_catalog.sum(end_block - first_block) FILTER (WHERE kind IN ('scan', 'keys')), 0)::int8 AS blocks_total, \
+                    pg_catalog.max(found) FILTER (WHERE kind = 'verify' AND done) AS found, \
+                    (SELECT state = 'done' FROM migrate.backfill WHERE job = $1) AS done, \
+                    (SELECT pg_catalog.count(*) FROM migrate.quarantine WHERE job = $1) AS quarantined, \
+                    coalesce(pg_catalog.bool_or(kind = 'keys'), false) AS by_key \
              FROM migrate.backfill_range WHERE job = $1",
             &[Arg::Int(job)],
         )
@@ -229,93 +222,4 @@ pub fn standing(job: i64) -> Result<Standing> {
     rows.into_iter()
         .next()
         .ok_or_else(|| Fault::internal("no standing of a job"))
-}
-
-/// Keeps a row that could not be filled, once.
-pub fn quarantine(
-    job: i64,
-    relation: u32,
-    name: &str,
-    tid: &str,
-    key: Option<&Value>,
-    error: &Fault,
-) -> Result<()> {
-    let error = serde_json::to_value(error).map_err(|err| Fault::internal(err.to_string()))?;
-    owned(|| {
-        spi::run(
-            "INSERT INTO migrate.quarantine (job, relation, relation_name, tid, key, error) \
-             VALUES ($1, $2, $3, $4::tid, $5, $6) \
-             ON CONFLICT (job, relation, tid) DO UPDATE SET key = excluded.key, error = excluded.error, at = excluded.at",
-            &[
-                Arg::Int(job),
-                Arg::Oid(relation),
-                Arg::Text(name),
-                Arg::Text(tid),
-                Arg::OptJson(key),
-                Arg::Json(&error),
-            ],
-        )
-        .map(drop)
-    })
-}
-
-/// Forgets the quarantined rows of the pass before: the new one meets those that are still bad.
-pub fn clear_quarantine(job: i64) -> Result<()> {
-    owned(|| {
-        spi::run(
-            "DELETE FROM migrate.quarantine WHERE job = $1",
-            &[Arg::Int(job)],
-        )
-        .map(drop)
-    })
-}
-
-pub fn quarantined(job: i64) -> Result<i64> {
-    #[derive(Deserialize)]
-    struct Count {
-        count: i64,
-    }
-    let rows: Vec<Count> = owned(|| {
-        spi::write(
-            "SELECT pg_catalog.count(*) AS count FROM migrate.quarantine WHERE job = $1",
-            &[Arg::Int(job)],
-        )
-    })?;
-    Ok(rows.first().map_or(0, |row| row.count))
-}
-
-/// Relation and tid of every quarantined row.
-pub fn quarantined_rows(job: i64) -> Result<Vec<(u32, String)>> {
-    #[derive(Deserialize)]
-    struct Place {
-        relation: u32,
-        tid: String,
-    }
-    let rows: Vec<Place> = owned(|| {
-        spi::write(
-            "SELECT relation::oid::int8 AS relation, tid::text AS tid FROM migrate.quarantine WHERE job = $1",
-            &[Arg::Int(job)],
-        )
-    })?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.relation, row.tid))
-        .collect())
-}
-
-/// The first quarantined row in words, for an error's detail.
-pub fn first_quarantined(job: i64) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Row {
-        text: String,
-    }
-    let rows: Vec<Row> = owned(|| {
-        spi::write(
-            "SELECT pg_catalog.concat('The first: ', coalesce(key::text, relation_name || ' ' || tid::text), ': ', \
-                    error ->> 'message') AS text \
-             FROM migrate.quarantine WHERE job = $1 ORDER BY at, tid LIMIT 1",
-            &[Arg::Int(job)],
-        )
-    })?;
-    Ok(rows.into_iter().next().map(|row| row.text))
 }

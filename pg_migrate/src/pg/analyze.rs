@@ -166,7 +166,7 @@ unsafe fn length(list: *mut pg_sys::List) -> i32 {
 }
 
 /// The type's OID and typmod; an error that names it if there is no such type.
-fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
+pub fn resolve_type(data_type: &str) -> Result<(pg_sys::Oid, i32)> {
     let text = CString::new(parser::before_collation(data_type).0)
         .map_err(|_| Fault::new(state::SYNTAX, "a type name holds a zero byte"))?;
     let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1i32);

@@ -2,10 +2,11 @@
 
 use crate::fault::Fault;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
-use pgrx::{PgLogLevel, PgSqlErrorCode};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder};
+use std::panic::AssertUnwindSafe;
 
 /// PostgreSQL's packed form of a SQLSTATE (`MAKE_SQLSTATE` in elog.h).
-fn packed(sqlstate: &str) -> i32 {
+pub fn packed(sqlstate: &str) -> i32 {
     sqlstate.bytes().take(5).enumerate().fold(0, |acc, (i, b)| {
         acc | (i32::from(b.wrapping_sub(b'0')) & 0x3F) << (6 * i)
     })
@@ -65,6 +66,14 @@ pub fn fault_of(caught: &CaughtError) -> Fault {
         detail: report.detail().map(str::to_owned),
         hint: report.hint().map(str::to_owned),
     }
+}
+
+/// Runs `body` and gives an error of PostgreSQL's as a fault, to be raised again with more said of it:
+/// no subtransaction is behind it, so nothing else may be done.
+pub fn to_say_more<T>(body: impl FnOnce() -> crate::fault::Result<T>) -> crate::fault::Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(body))
+        .catch_others(|caught| Err(fault_of(&caught)))
+        .execute()
 }
 
 #[cfg(test)]

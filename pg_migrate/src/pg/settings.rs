@@ -19,6 +19,11 @@ impl Scope {
         self.set_as(name, value, pg_sys::GucContext::PGC_USERSET);
     }
 
+    /// Sets, for this scope, what only the server or a superuser may: never on a user's word.
+    pub fn set_as_server(&self, name: &str, value: &str) {
+        self.set_as(name, value, pg_sys::GucContext::PGC_SUSET);
+    }
+
     fn set_as(&self, name: &str, value: &str, context: pg_sys::GucContext::Type) {
         let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
             return;
@@ -52,6 +57,20 @@ impl Drop for Scope {
 pub fn reserve(prefix: &std::ffi::CStr) {
     // SAFETY: the name outlives the call, which copies it.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
+}
+
+/// What a setting is now, as `SHOW` would print it; `None`: there is none of that name.
+pub fn value(name: &str) -> Option<String> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name outlives the call; the palloc'd value is copied; a missing one is null.
+    unsafe {
+        let value = pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true);
+        (!value.is_null()).then(|| {
+            std::ffi::CStr::from_ptr(value)
+                .to_string_lossy()
+                .into_owned()
+        })
+    }
 }
 
 /// Calls `look` with the session's `search_path` as it was set.

@@ -1,13 +1,15 @@
 //! SQL from Rust. Rows come back as JSON objects and are shaped by serde, so that no room but
 //! `ledger` and `catalog` deals with columns and none deals with datums.
 
+use super::kept;
 use super::settings::Scope;
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, state};
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{Spi, SpiError};
 use pgrx::{JsonB, pg_sys};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::ffi::CString;
 
 /// A parameter of a statement.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub enum Arg<'a> {
     OptJson(Option<&'a Value>),
     Texts(Vec<String>),
     Ints(Vec<i64>),
+    /// Places of rows: block and line pointer (from 1).
+    Tids(&'a [(u32, u16)]),
 }
 
 impl<'a> Arg<'a> {
@@ -39,6 +43,7 @@ impl<'a> Arg<'a> {
             Arg::OptJson(v) => DatumWithOid::from(v.map(|v| JsonB(v.clone()))),
             Arg::Texts(v) => DatumWithOid::from(v.clone()),
             Arg::Ints(v) => DatumWithOid::from(v.clone()),
+            Arg::Tids(v) => super::page::tid_array(v),
         }
     }
 }
@@ -51,11 +56,37 @@ fn spi_fault(err: SpiError) -> Fault {
 pub fn run(sql: &str, args: &[Arg]) -> Result<u64> {
     Spi::connect_mut(|client| {
         let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-        client
-            .update(sql, None, &datums)
-            .map(|table| table.len() as u64)
+        kept::update(client, sql, &datums).map(|table| table.len() as u64)
     })
     .map_err(spi_fault)
+}
+
+/// Runs one statement of a user and lets its rows go as they come.
+pub fn execute(sql: &str) -> Result<()> {
+    let text = CString::new(sql)
+        .map_err(|_| Fault::new(state::SYNTAX, "a statement holds a zero byte"))?;
+    let code = Spi::connect_mut(|_| {
+        // SAFETY: SPI is connected, the text outlives the call; errors unwind.
+        unsafe {
+            let options = pg_sys::SPIExecuteOptions {
+                dest: pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone),
+                ..pg_sys::SPIExecuteOptions::default()
+            };
+            pg_sys::SPI_execute_extended(text.as_ptr(), &options)
+        }
+    });
+    match code {
+        pg_sys::SPI_ERROR_COPY => Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "COPY cannot speak with the client from here",
+        )),
+        pg_sys::SPI_ERROR_TRANSACTION => Err(Fault::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "the transaction is the caller's and cannot be begun or ended here",
+        )),
+        code if code < 0 => Err(Fault::internal(format!("SPI: {code}"))),
+        _ => Ok(()),
+    }
 }
 
 /// The one row of a utility statement that answers with rows, as EXPLAIN does.
@@ -102,8 +133,7 @@ pub fn select<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     let values = uncompiled(|| {
         Spi::connect(|client| {
             let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-            client
-                .select(wrapped.as_str(), None, &datums)?
+            kept::select(client, wrapped.as_str(), &datums)?
                 .map(|row| row.get::<JsonB>(1))
                 .collect::<std::result::Result<Vec<_>, _>>()
         })
@@ -118,8 +148,7 @@ pub fn write<T: DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
     let values = uncompiled(|| {
         Spi::connect_mut(|client| {
             let datums: Vec<_> = args.iter().map(Arg::datum).collect();
-            client
-                .update(wrapped.as_str(), None, &datums)?
+            kept::update(client, wrapped.as_str(), &datums)?
                 .map(|row| row.get::<JsonB>(1))
                 .collect::<std::result::Result<Vec<_>, _>>()
         })

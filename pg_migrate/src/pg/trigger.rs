@@ -3,11 +3,12 @@
 
 mod catalog;
 mod kept;
+mod last_column;
 
 pub use catalog::{comment, first_epoch, installed_by, restamp, set_comment};
 pub use kept::{Held, Kept};
 
-use crate::pg::tuple::{Slot, Value, raw};
+use crate::pg::tuple::{Shape, Slot, Value, raw};
 use kept::Note;
 use pgrx::pg_sys;
 use std::ffi::{CStr, c_void};
@@ -140,8 +141,21 @@ impl Firing {
     }
 
     /// What the trigger returns to write the row with another value in one column.
-    pub fn with(self, column: i16, value: Value) -> pg_sys::Datum {
-        self.with_all(&[column], &[value])
+    pub fn with(self, column: i16, shape: Shape, value: Value) -> pg_sys::Datum {
+        // SAFETY: the trigger data of the running call, and a column of its relation.
+        let replaced = unsafe {
+            let columns = (*(*(*self.data).tg_relation).rd_att).natts;
+            if i32::from(column) == columns {
+                let (given, current) = (self.unchanged(), self.new_row().value(column));
+                last_column::replace_last(given.cast_mut_ptr(), columns, shape, &current, &value)
+            } else {
+                std::ptr::null_mut()
+            }
+        };
+        if replaced.is_null() {
+            return self.with_all(&[column], &[value]);
+        }
+        pg_sys::Datum::from(replaced)
     }
 
     /// The same for several columns: as many as `columns` and `values` both have.

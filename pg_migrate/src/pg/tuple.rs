@@ -4,7 +4,7 @@
 //! user's expression whole (SQLSTATE, context, constraint names) and a row cheap. So a caller must
 //! hold nothing that needs dropping across these calls; all types here are `Copy`.
 
-use pgrx::pg_sys;
+use pgrx::{pg_sys, varlena};
 
 /// PostgreSQL's own functions, unwrapped: pgrx's wrappers turn every error into a Rust panic.
 pub(super) mod raw {
@@ -12,13 +12,14 @@ pub(super) mod raw {
         Datum, FmgrInfo, FunctionCallInfo, HeapTuple, MemoryContext, Oid, SPIPlanPtr, Size,
         TupleDesc, TupleTableSlot,
     };
-    use std::ffi::{c_char, c_int};
+    use std::ffi::{c_char, c_int, c_void};
 
     unsafe extern "C-unwind" {
         pub fn slot_getsomeattrs_int(slot: *mut TupleTableSlot, attnum: c_int);
         pub fn datum_image_eq(a: Datum, b: Datum, by_value: bool, length: c_int) -> bool;
         pub fn datum_image_hash(value: Datum, by_value: bool, length: c_int) -> u32;
         pub fn datumGetSize(value: Datum, by_value: bool, length: c_int) -> Size;
+        pub fn palloc(size: Size) -> *mut c_void;
         pub fn heap_form_tuple(desc: TupleDesc, values: *mut Datum, nulls: *mut bool) -> HeapTuple;
         pub fn pg_trigger_depth(fcinfo: FunctionCallInfo) -> Datum;
         pub fn FunctionCall2Coll(f: *mut FmgrInfo, collation: Oid, a: Datum, b: Datum) -> Datum;
@@ -57,11 +58,20 @@ impl Value {
     }
 }
 
+unsafe fn in_line_and_short(datum: *const pg_sys::varlena) -> bool {
+    // SAFETY: a non-null varlena.
+    unsafe { varlena::varatt_is_1b(datum) && !varlena::varatt_is_1b_e(datum) }
+}
+
 /// How values of a column are stored and compared.
 #[derive(Clone, Copy)]
 pub struct Shape {
-    by_value: bool,
-    length: i16,
+    pub(super) by_value: bool,
+    pub(super) length: i16,
+    /// In bytes.
+    pub(super) align: u8,
+    /// A varlena may be stored with a short header.
+    pub(super) packed: bool,
     collation: pg_sys::Oid,
     /// The type's default equality, owned by the type cache, which lives as long as the backend.
     equal: Option<*mut pg_sys::FmgrInfo>,
@@ -72,9 +82,9 @@ impl Shape {
     pub fn of(relation: u32, column: i16) -> Shape {
         let (mut data_type, mut typmod, mut collation) =
             (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
-        let (mut length, mut by_value) = (0, false);
+        let (mut length, mut by_value, mut align) = (0, false, 0);
         // SAFETY: cache lookups of a column that the caller found in the open relation.
-        let equal = unsafe {
+        let (packed, equal) = unsafe {
             pg_sys::get_atttypetypmodcoll(
                 relation.into(),
                 column,
@@ -82,14 +92,25 @@ impl Shape {
                 &mut typmod,
                 &mut collation,
             );
-            pg_sys::get_typlenbyval(data_type, &mut length, &mut by_value);
+            pg_sys::get_typlenbyvalalign(data_type, &mut length, &mut by_value, &mut align);
+            let storage = pg_sys::get_typstorage(data_type);
             let entry = pg_sys::lookup_type_cache(data_type, pg_sys::TYPECACHE_EQ_OPR_FINFO as i32);
-            ((*entry).eq_opr_finfo.fn_oid != pg_sys::InvalidOid)
-                .then(|| std::ptr::addr_of_mut!((*entry).eq_opr_finfo))
+            (
+                storage as u8 != b'p',
+                ((*entry).eq_opr_finfo.fn_oid != pg_sys::InvalidOid)
+                    .then(|| std::ptr::addr_of_mut!((*entry).eq_opr_finfo)),
+            )
         };
         Shape {
             by_value,
             length,
+            align: match align as u8 {
+                b'c' => 1,
+                b's' => 2,
+                b'i' => 4,
+                _ => 8,
+            },
+            packed,
             collation,
             equal,
         }
@@ -109,6 +130,15 @@ impl Shape {
         }
         // SAFETY: both are non-null values of this shape.
         unsafe {
+            if self.length == -1 {
+                let (a, b) = (a.datum.cast_mut_ptr(), b.datum.cast_mut_ptr());
+                if in_line_and_short(a) && in_line_and_short(b) {
+                    let size = varlena::varsize_1b(a);
+                    return size == varlena::varsize_1b(b)
+                        && std::slice::from_raw_parts(a.cast::<u8>(), size)
+                            == std::slice::from_raw_parts(b.cast::<u8>(), size);
+                }
+            }
             let size = raw::datumGetSize(a.datum, false, i32::from(self.length));
             if size == raw::datumGetSize(b.datum, false, i32::from(self.length)) {
                 let bytes = |v: Value| {
@@ -153,15 +183,23 @@ impl Shape {
 pub struct Slot(pub(super) *mut pg_sys::TupleTableSlot);
 
 impl Slot {
-    /// The value of `column` (1 and up); deforms the row no further than that.
-    pub fn value(self, column: i16) -> Value {
-        let index = usize::from(column.unsigned_abs()) - 1;
-        // SAFETY: a live slot of the trigger's relation, which has the column; after
-        // slot_getsomeattrs_int both arrays hold it (slot_getattr in tuptable.h).
+    /// Deforms the row up to `column` at once.
+    pub fn ready(self, column: i16) {
+        // SAFETY: as in `value`.
         unsafe {
             if (*self.0).tts_nvalid < column {
                 raw::slot_getsomeattrs_int(self.0, i32::from(column));
             }
+        }
+    }
+
+    /// The value of `column` (1 and up); deforms the row no further than that.
+    pub fn value(self, column: i16) -> Value {
+        let index = usize::from(column.unsigned_abs()) - 1;
+        self.ready(column);
+        // SAFETY: a live slot of the trigger's relation, which has the column; after
+        // slot_getsomeattrs_int both arrays hold it (slot_getattr in tuptable.h).
+        unsafe {
             Value {
                 datum: *(*self.0).tts_values.add(index),
                 null: *(*self.0).tts_isnull.add(index),

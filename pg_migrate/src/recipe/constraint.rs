@@ -224,9 +224,26 @@ impl Planner<'_> {
     /// The steps alone, without an inverse.
     pub fn constraint_steps(&mut self, op: &CreateConstraint) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
-        let op = self.over_physical(&key, &table, op)?;
+        let mut op = self.over_physical(&key, &table, op)?;
+        if let Some(references) = &mut op.references {
+            self.refer_to_lasting(references)?;
+        }
         self.steps_of(&key, &table, &op)?;
         self.remember_constraint(&key, &table, &op)
+    }
+
+    /// A foreign key to columns whose type changes is one to those that take their place.
+    fn refer_to_lasting(&mut self, references: &mut TableReferences) -> Result<()> {
+        let (target, found) = self.table(&references.table)?;
+        let mut columns = references.columns.clone();
+        if columns.is_empty() {
+            let primary = found.constraints.iter().find(|c| c.kind == "p");
+            columns = primary.map_or_else(Vec::new, |c| c.columns.clone());
+        }
+        if columns.iter().any(|c| self.replacing(&target, c).is_some()) {
+            references.columns = columns.iter().map(|c| self.lasting(&target, c)).collect();
+        }
+        Ok(())
     }
 
     /// What comes after this operation finds the constraint.

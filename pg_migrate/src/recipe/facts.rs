@@ -276,6 +276,17 @@ pub struct Effect {
     pub same_base: bool,
 }
 
+/// What ALTER COLUMN TYPE makes PostgreSQL do under its lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retyped {
+    /// The table, and with it all of its indexes, are written anew.
+    pub rewrites: bool,
+    /// Indexes on the column are built anew.
+    pub rebuilds: bool,
+    /// Foreign keys on the column are checked again.
+    pub rechecks_keys: bool,
+}
+
 /// A key or foreign key over a period of time (PostgreSQL 18): enforced by a GiST index.
 pub fn is_temporal(definition: &str) -> bool {
     definition.contains(" WITHOUT OVERLAPS)") || definition.contains(", PERIOD ")
@@ -417,6 +428,13 @@ pub trait Facts: ObjectFacts {
     fn time_zone(&self) -> Result<String>;
     /// Under what name the column that `revision` took away is kept, if it is.
     fn aside(&self, table: &str, column: &str, revision: &str) -> Result<Option<String>>;
+    /// The migration in flight, other than this one, that changes the column, and its state.
+    fn changed_by(
+        &self,
+        table: &str,
+        column: &str,
+        revision: &str,
+    ) -> Result<Option<(String, String)>>;
     /// Whether the expression has a volatile function in it; an error if it cannot be read over a
     /// row of the table or does not fit the type.
     fn expression(&self, table: &str, expression: &str, target: Option<&str>) -> Result<bool>;
@@ -451,8 +469,23 @@ pub trait Facts: ObjectFacts {
     /// How many rows a data statement will write, as the planner of PostgreSQL estimates; `None`:
     /// not to be told before earlier statements have run.
     fn touched_rows(&self, sql: &str) -> Result<Option<f64>>;
-    /// Whether a subcommand of ALTER TABLE writes the table, or one of its indexes, anew.
-    fn writes_anew(&self, table: &str, change: &str) -> Result<(bool, bool)>;
+    /// Whether PostgreSQL would read a whole table for a query.
+    fn scans_whole(&self, sql: &str) -> Result<bool>;
+    /// What ALTER COLUMN TYPE does to a table of this shape, in this session; the careful answer
+    /// where it cannot be told.
+    fn retyped(
+        &self,
+        table: &Table,
+        column: &str,
+        data_type: &str,
+        using: Option<&str>,
+    ) -> Result<Retyped>;
+    /// Whether ADD COLUMN with this type and default, which is neither generated nor an identity,
+    /// writes the rows anew.
+    fn fills_rows(&self, data_type: &str, default: Option<&str>) -> Result<bool>;
+    /// Whether PostgreSQL can prove of every row of the table, by its validated CHECKs and its NOT
+    /// NULLs, that it does not break the condition.
+    fn proves(&self, table: &Table, condition: &str) -> Result<bool>;
     /// The default partition of a partitioned table, qualified and quoted.
     fn default_partition(&self, table: &str) -> Result<Option<String>>;
     /// Whether the table already is as `SET LOGGED`, `SET UNLOGGED`, `SET TABLESPACE name` or

@@ -233,13 +233,13 @@ impl Planner<'_> {
         }
         let said = remarks::of_index(&table_key, &table, &index);
         self.plan.inverse.extend(remarks::operations(said));
-        self.gone.insert(qualified(&table.schema, &index.name));
         self.drops(&table_key, &index.name, Phase::Contract);
         self.change(&table_key, |table| {
             table.indexes.retain(|found| found.name != index.name);
         });
         if table.fresh {
             let name = qualified(&table.schema, &index.name);
+            self.gone.insert(name.clone());
             let phase = self.now();
             self.push(unlocked(phase, format!("DROP INDEX {name}")));
             return Ok(());

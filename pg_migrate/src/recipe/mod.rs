@@ -7,7 +7,7 @@ mod data;
 pub mod estimate;
 pub mod facts;
 mod index;
-mod names;
+pub mod names;
 mod object;
 pub mod partition;
 pub mod plan;
@@ -18,7 +18,7 @@ mod shadow;
 mod split;
 pub mod step;
 mod table;
-mod types;
+pub mod types;
 pub mod written;
 
 pub use column::{carry_attributes, touch_trigger};

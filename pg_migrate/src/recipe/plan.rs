@@ -133,7 +133,7 @@ pub fn plan<'a>(
                             || plan(std::slice::from_ref(operation), facts, revision)
                                 .is_err_and(|other| other.message == fault.message);
                         let fault = match alone {
-                            true => planner.not_online(statement, fault),
+                            true => planner.with_time_as_written(statement, fault),
                             false => fault,
                         };
                         return Err(place::in_statement(fault, &statement.sql));
@@ -443,9 +443,8 @@ impl Planner<'_> {
 
     /// An index's text after `ON table` as it reads when `from` is called `to`.
     pub fn index_renamed(&self, key: &str, text: &str, from: &str, to: &str) -> Result<String> {
-        let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
         self.facts
-            .index_with_column_renamed(key, columns, text, from, to)
+            .index_with_column_renamed(key, &self.new_columns(key), text, from, to)
     }
 
     /// A constraint's definition as it reads when `from` is called `to`.
@@ -456,9 +455,8 @@ impl Planner<'_> {
         from: &str,
         to: &str,
     ) -> Result<String> {
-        let columns = self.tables.get(key).map_or(&[][..], |table| &table.columns);
         self.facts
-            .constraint_with_column_renamed(key, columns, text, from, to)
+            .constraint_with_column_renamed(key, &self.new_columns(key), text, from, to)
     }
 
     /// A column of a table, or an error with the nearest name.

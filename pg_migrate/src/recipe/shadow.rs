@@ -34,7 +34,7 @@ use constrain::changing;
 use in_place::Way;
 
 /// What the names of helpers end with while a change is under way.
-const SHADOW: &str = "_pgm_new";
+pub const SHADOW: &str = "_pgm_new";
 
 fn column_type(column: &Column) -> String {
     match &column.collation {

@@ -2,108 +2,26 @@
 //! way back.
 
 mod carried;
+mod checks;
+mod fill;
+mod halves;
 
 use crate::document::model::{
     Operation, Restore, SplitColumn, SplitReferences, SplitTable, UnsplitTable,
 };
-use crate::fault::{Fault, Result, state};
-use crate::recipe::column::{backfill_step, carry_attributes};
+use crate::fault::{Fault, Result};
+use crate::recipe::column::carry_attributes;
 use crate::recipe::facts::{self, Table};
 use crate::recipe::names;
-use crate::recipe::plan::{How, Planner, ddl, unlocked, verify};
+use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, idents, literal, qualified};
 use crate::recipe::shadow::tuning;
-use crate::recipe::step::{Kind, Lock, Phase, Step};
+use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::set_aside_table;
 use carried::Carried;
-use serde_json::{Map, Value, json};
-
-/// The new table where rows of both are joined; no table of the user's is likely to be called so.
-const NEW: &str = "_pgm_split";
-
-/// What a split is about.
-struct Split<'a> {
-    key: &'a str,
-    table: &'a Table,
-    /// The new table, qualified and quoted.
-    into: String,
-    keys: Vec<String>,
-    columns: Vec<facts::Column>,
-}
-
-impl Split<'_> {
-    fn names(&self) -> Vec<String> {
-        self.columns
-            .iter()
-            .map(|column| column.name.clone())
-            .collect()
-    }
-
-    fn array(names: &[String]) -> String {
-        let texts: Vec<_> = names.iter().map(|name| literal(name)).collect();
-        format!("ARRAY[{}]", texts.join(", "))
-    }
-
-    fn trigger(&self, back: bool) -> String {
-        format!(
-            "SELECT migrate.sync_split({}, {}, {}, {}{})",
-            literal(self.key),
-            literal(&self.into),
-            Self::array(&self.keys),
-            Self::array(&self.names()),
-            if back { ", true" } else { "" }
-        )
-    }
-
-    fn drop_trigger(&self) -> String {
-        format!(
-            "SELECT migrate.drop_sync_split({}, {})",
-            literal(self.key),
-            literal(&self.into)
-        )
-    }
-
-    /// The row of the new table that belongs to one of `outer`.
-    fn belongs(&self, outer: &str) -> String {
-        let each: Vec<_> = self
-            .keys
-            .iter()
-            .map(|key| format!("{NEW}.{0} = {outer}.{0}", ident(key)))
-            .collect();
-        each.join(" AND ")
-    }
-
-    /// Images of the columns: that compares every type.
-    fn record(&self, of: &str) -> String {
-        let each: Vec<_> = self
-            .columns
-            .iter()
-            .map(|column| format!("{of}.{}", ident(&column.name)))
-            .collect();
-        format!("CAST(ROW({}) AS pg_catalog.record)", each.join(", "))
-    }
-
-    /// Rows that both tables do not say the same of. `blank`: what a row says that has none in the
-    /// new table.
-    fn disagree(&self, blank: &str) -> Step {
-        let outer = ident(&self.table.name);
-        let first = self.keys.first().map(|key| ident(key)).unwrap_or_default();
-        let sql = format!(
-            "SELECT count(*) FROM {} AS {outer} LEFT JOIN {} AS {NEW} ON {} WHERE CASE WHEN {NEW}.{first} IS NULL \
-             THEN NOT ({blank}) ELSE {} OPERATOR(pg_catalog.*<>) {} END",
-            self.key,
-            self.into,
-            self.belongs(&outer),
-            self.record(&outer),
-            self.record(NEW),
-        );
-        verify(
-            self.key,
-            sql,
-            &format!("rows of {} and {} disagree", self.key, self.into),
-        )
-    }
-}
+use checks::can_move;
+use fill::{copying, filling};
+use halves::Split;
 
 impl Planner<'_> {
     pub fn split_table(&mut self, op: &SplitTable) -> Result<()> {
@@ -208,71 +126,6 @@ impl Planner<'_> {
                 restore,
             }));
         Ok(())
-    }
-
-    fn can_be_split(&self, key: &str, table: &Table) -> Result<()> {
-        let refused = |why: String| Err(Fault::new(state::FEATURE_NOT_SUPPORTED, why));
-        if table.fresh {
-            return refused(format!(
-                "{key} is made by this migration, and cannot be split by it"
-            ))
-            .map_err(|fault| fault.hint("Make both tables as they are to be: create_table."));
-        }
-        self.syncable(key, table)?;
-        if table.kind == "p" {
-            return refused(format!("partitioned table {key} cannot be split")).map_err(|fault| {
-                fault
-                    .detail("The rows of a partition that is attached while it is split would have no row in the new table.")
-                    .hint("Make the new table with create_table and fill it in a migration of its own; drop the columns in a later one.")
-            });
-        }
-        if table.row_security {
-            return refused(format!("table {key} has row level security, and cannot be split"))
-                .map_err(|fault| {
-                    fault
-                        .detail("Its policies would not hold for the columns in the new table.")
-                        .hint("Make the new table with its policies, and move the values in a migration of its own.")
-                });
-        }
-        Ok(())
-    }
-
-    /// The columns by which rows of both tables belong together.
-    fn key_of(&self, op: &SplitTable, key: &str, table: &Table) -> Result<Vec<String>> {
-        if op.key.is_empty() {
-            let primary = table.constraints.iter().find(|found| found.kind == "p");
-            return match primary {
-                Some(primary) => Ok(primary.columns.clone()),
-                None => Err(Fault::new(
-                    state::FEATURE_NOT_SUPPORTED,
-                    format!("table {key} has no primary key, and cannot be split by it"),
-                )
-                .hint("Give key: the columns of a unique index, none of which may be null.")),
-            };
-        }
-        for column in &op.key {
-            let column = self.column(key, table, column)?;
-            if !column.not_null {
-                return Err(Fault::invalid(format!(
-                    "column \"{}\" of {key} may be null, and tells no row from another",
-                    column.name
-                ))
-                .hint("SET NOT NULL first, in a migration before this one."));
-            }
-        }
-        if table
-            .indexes
-            .iter()
-            .any(|index| is_key(table, index, &op.key))
-        {
-            return Ok(op.key.clone());
-        }
-        Err(Fault::invalid(format!(
-            "no unique index of {key} is over {}",
-            idents(&op.key)
-        ))
-        .detail("It must be over these columns and no others, whole, and not deferrable.")
-        .hint("Make it first, in a migration before this one."))
     }
 
     /// The new table, empty, with what belongs to its columns.
@@ -444,49 +297,6 @@ impl Planner<'_> {
     }
 }
 
-/// Whether the index tells rows apart by these columns and no others.
-fn is_key(table: &Table, index: &facts::Index, key: &[String]) -> bool {
-    let deferrable = |name: &String| {
-        let found = table.constraints.iter().find(|found| found.name == *name);
-        found.is_some_and(|found| found.deferrable)
-    };
-    let listed = index.definition.strip_prefix("USING btree (");
-    let mut keys: Vec<&str> = match listed.and_then(|list| list.strip_suffix(')')) {
-        Some(list) => list.split(", ").collect(),
-        None => return false,
-    };
-    keys.sort_unstable();
-    let mut wanted: Vec<String> = key.iter().map(|column| ident(column)).collect();
-    wanted.sort_unstable();
-    index.unique
-        && index.valid
-        && !index.constraint.as_ref().is_some_and(deferrable)
-        && keys == wanted
-}
-
-fn can_move(key: &str, column: &facts::Column, keys: &[String]) -> Result<()> {
-    let name = &column.name;
-    let counted = column.identity.is_some()
-        || column
-            .default
-            .as_deref()
-            .is_some_and(|default| default.contains("nextval("));
-    let why = if keys.contains(name) {
-        "it is part of the key, which both tables have"
-    } else if column.generated.is_some() {
-        "it is generated"
-    } else if counted {
-        "its values are counted by a sequence"
-    } else {
-        return Ok(());
-    };
-    Err(Fault::new(
-        state::FEATURE_NOT_SUPPORTED,
-        format!("column \"{name}\" of {key} cannot move to another table: {why}"),
-    )
-    .hint("Leave it out of columns."))
-}
-
 /// A column of the new table.
 fn line(column: &facts::Column) -> String {
     let mut sql = format!("{} {}", ident(&column.name), column.data_type);
@@ -500,80 +310,4 @@ fn line(column: &facts::Column) -> String {
         sql.push_str(" NOT NULL");
     }
     sql
-}
-
-/// Rows that were there before the triggers are copied; who writes one later makes its other half.
-fn copying(split: &Split) -> Step {
-    let outer = ident(&split.table.name);
-    let columns: Vec<String> = split.keys.iter().cloned().chain(split.names()).collect();
-    let which = format!(
-        "migrate.split_unseen({outer}.tableoid, {}, {outer}.xmin) AND NOT EXISTS (SELECT FROM {} AS {NEW} WHERE {})",
-        literal(&split.into),
-        split.into,
-        split.belongs(&outer)
-    );
-    let sql = format!(
-        "SELECT migrate.backfill_copy({}, {}, {}, {})",
-        literal(split.key),
-        literal(&split.into),
-        Split::array(&columns),
-        literal(&which)
-    );
-    Step {
-        kind: Kind::Backfill,
-        scans: true,
-        args: json!({
-            "table": split.key, "set": {}, "where": which, "sync": null, "locks_first": true,
-            "copy": {"into": split.into, "columns": columns},
-        }),
-        ..ddl(Phase::Migrate, split.key, Lock::RowExclusive, sql)
-    }
-    .also_locks(&split.into, Lock::RowExclusive)
-}
-
-/// The way back: the old columns get what the new table says. `fleeting`: columns whose default
-/// differs each time, and is given only where there is nothing.
-fn filling(split: &Split, columns: &[SplitColumn], fleeting: &[&str]) -> Step {
-    let outer = ident(&split.table.name);
-    let value = |one: &SplitColumn| {
-        let found = format!(
-            "(SELECT {NEW}.{} FROM {} AS {NEW} WHERE {})",
-            ident(&one.column),
-            split.into,
-            split.belongs(&outer)
-        );
-        match &one.otherwise {
-            Some(otherwise) => format!("coalesce({found}, {otherwise})"),
-            None => found,
-        }
-    };
-    let set: Map<String, Value> = columns
-        .iter()
-        .map(|one| (one.column.clone(), json!(value(one))))
-        .collect();
-    let which: Vec<_> = columns
-        .iter()
-        .map(|one| {
-            let own = format!("{outer}.{}", ident(&one.column));
-            match &one.otherwise {
-                Some(_) if fleeting.contains(&one.column.as_str()) => format!(
-                    "({own} IS NULL OR EXISTS (SELECT FROM {} AS {NEW} WHERE {} AND CAST(ROW({own}) AS pg_catalog.record) \
-                     OPERATOR(pg_catalog.*<>) CAST(ROW({NEW}.{}) AS pg_catalog.record)))",
-                    split.into,
-                    split.belongs(&outer),
-                    ident(&one.column)
-                ),
-                _ => format!(
-                    "CAST(ROW({own}) AS pg_catalog.record) OPERATOR(pg_catalog.*<>) CAST(ROW({}) AS pg_catalog.record)",
-                    value(one)
-                ),
-            }
-        })
-        .collect();
-    let which = which.join(" OR ");
-    let step = backfill_step(split.key, Value::Object(set), Some(&which), Value::Null);
-    let sql = format!("{}, locks_first => true)", step.sql.trim_end_matches(')'));
-    let mut args = step.args.clone();
-    args["locks_first"] = json!(true);
-    Step { sql, args, ..step }
 }

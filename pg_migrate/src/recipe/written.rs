@@ -6,12 +6,14 @@ mod changes;
 mod changes_back;
 mod comment;
 mod effect;
+mod scene;
 mod statements;
 mod table;
 
 pub use back::Earlier;
-pub use effect::Known;
-pub use statements::Work;
+pub use effect::Effect;
+pub use scene::{Known, Scene, sql};
+pub use statements::{Answer, Work};
 
 use crate::document::model::{ColumnOf, Creates, Operation, Sql};
 use crate::fault::{Fault, Result, state};
@@ -23,9 +25,7 @@ use crate::recipe::quote::qualified;
 use crate::recipe::step::{Kind, Phase, Step};
 use crate::recipe::table::set_aside_table;
 use back::Back;
-use effect::Effect;
 use serde_json::json;
-use statements::Answer;
 
 /// What PostgreSQL calls a constraint of this kind in its default name.
 pub fn label(kind: ConstraintKind) -> &'static str {
@@ -332,7 +332,7 @@ impl Planner<'_> {
     }
 
     /// The name of an object that this migration makes, for recognising it later.
-    fn bare(&self, name: &str) -> Result<String> {
+    pub fn bare(&self, name: &str) -> Result<String> {
         if name.contains('(') || name.contains(" ON ") {
             return Ok(name.to_owned());
         }
@@ -342,10 +342,6 @@ impl Planner<'_> {
             // Of a kind whose names have another form.
             Err(_) => Ok(name.to_owned()),
         }
-    }
-
-    pub fn is_made_here(&self, name: &str) -> Result<bool> {
-        Ok(self.made_objects.contains(&self.bare(name)?))
     }
 
     fn taken_back(&mut self, op: &Sql, mut step: Step, back: Back) -> Step {
@@ -402,7 +398,7 @@ impl Planner<'_> {
         if action.tag == "ALTER TABLE" && matches!(action.what, "RENAME" | "SET SCHEMA") {
             let found = self.named(&action.on)?;
             if let (Some(known), Some(to)) = (found.into_iter().next(), &action.to) {
-                let mut table = known.table;
+                let mut table = (*known.table).clone();
                 match action.what {
                     "RENAME" => table.name.clone_from(to),
                     _ => table.schema.clone_from(to),

@@ -150,6 +150,8 @@ fn sync(firing: Firing) -> Datum {
     let view = View { firing, program };
     let two_way = program.old.is_some();
     let verdict = if firing.is_update() {
+        firing.old_row().ready(program.last);
+        firing.new_row().ready(program.last);
         // A backfill of other columns is a write like any other for this pair.
         if filling::is_filling(firing) && firing.assigns(program.new.number) {
             rules::backfill(view, two_way, program.policy)
@@ -167,32 +169,30 @@ fn sync(firing: Firing) -> Datum {
         return with_olds(view, verdict == Verdict::DeriveOld);
     }
     let old_number = program.old.as_ref().map(|old| old.column.number);
+    let new = &program.new;
     let change = match (verdict, program.old.as_ref()) {
-        (Verdict::DeriveNew, _) => Some((program.new.number, program.up.over(firing.new_row()))),
-        (Verdict::DeriveOld, Some(old)) => {
-            Some((old.column.number, old.down.over(firing.new_row())))
-        }
-        (Verdict::RestoreNew, _) => Some((
-            program.new.number,
-            firing.old_row().value(program.new.number),
-        )),
+        (Verdict::DeriveNew, _) => Some((new, program.up.over(firing.new_row()))),
+        (Verdict::DeriveOld, Some(old)) => Some((&old.column, old.down.over(firing.new_row()))),
+        (Verdict::RestoreNew, _) => Some((new, firing.old_row().value(new.number))),
         (Verdict::RestoreOld, Some(old)) => {
-            Some((old.column.number, firing.old_row().value(old.column.number)))
+            let column = &old.column;
+            Some((column, firing.old_row().value(column.number)))
         }
         (Verdict::Skip, _) => return firing.skipped(),
         (Verdict::Conflict, _) => conflict(firing),
         (Verdict::Keep | Verdict::DeriveOld | Verdict::RestoreOld, _) => None,
     };
     if program.is_partition && firing.is_update() {
-        let written =
-            |column| change.and_then(|(number, value)| (Some(number) == column).then_some(value));
+        let written = |number| {
+            change.and_then(|(column, value)| (Some(column.number) == number).then_some(value))
+        };
         moves::left(
             hash_old(view, written(old_number)),
             hash_new(view, written(Some(program.new.number))),
         );
     }
     match change {
-        Some((number, value)) => firing.with(number, value),
+        Some((column, value)) => firing.with(column.number, column.shape, value),
         None => firing.unchanged(),
     }
 }

@@ -6,7 +6,7 @@ use crate::pg::settings::with_search_path;
 use crate::pg::torture::{self, Mutant};
 use crate::pg::trigger::{self, Changed, Definition, Firing, Held, Kept};
 use crate::pg::tuple::{Shape, Slot, Value};
-use crate::pg::{relation_column, spi};
+use crate::pg::{error, relation_column, spi};
 use crate::sync::arguments::{self, USAGE};
 use crate::sync::rules::Policy;
 use std::cell::{Cell, RefCell};
@@ -68,6 +68,8 @@ pub struct Program {
     /// More old columns that the new one holds: all follow it together.
     pub more: Vec<Old>,
     pub new: Column,
+    /// The last of the columns, in the order of the row.
+    pub last: i16,
     pub up: Derivation,
     pub new_default: Option<Compiled>,
     pub policy: Policy,
@@ -253,6 +255,7 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
         _ => Vec::new(),
     };
     Ok(Program {
+        last: olds.iter().copied().fold(new.number, i16::max),
         new_default: Compiled::default_of(place.relation, new.number)?,
         agreeing: old.is_some()
             && old
@@ -293,7 +296,17 @@ impl Place<'_> {
 
     fn derivation(&self, text: Option<&str>, source: i16, target: i16) -> Result<Derivation> {
         let compiled = match text {
-            Some(text) => Some(Compiled::expression(self.relation, text, target)?),
+            Some(text) => {
+                error::to_say_more(|| Compiled::expression(self.relation, text, target).map(Some))
+                    .map_err(|fault| {
+                    let place = format!("In the expression {text} of the trigger.");
+                    let detail = match &fault.detail {
+                        Some(detail) => format!("{detail} {place}"),
+                        None => place,
+                    };
+                    fault.detail(detail)
+                })?
+            }
             None => Compiled::assignment(self.relation, source, target)?,
         };
         Ok(match compiled {

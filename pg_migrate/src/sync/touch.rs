@@ -35,7 +35,8 @@ pub fn touch(firing: Firing) -> Datum {
     if changed(&touch.column) || !touch.others.iter().any(changed) {
         return firing.unchanged();
     }
-    firing.with(touch.column.number, touch.now.evaluate(after))
+    let column = &touch.column;
+    firing.with(column.number, column.shape, touch.now.evaluate(after))
 }
 
 fn build(definition: &Definition) -> Result<Touch> {

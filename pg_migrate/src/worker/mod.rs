@@ -6,7 +6,7 @@ use crate::ledger;
 use crate::pg::background::{self, Order, Task};
 use crate::pg::spi::{self, Arg, ident};
 use crate::pg::torture::{self, Point};
-use crate::pg::{error, identity, portal, wait};
+use crate::pg::{error, identity, portal, utility, wait};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde::Deserialize;
@@ -19,7 +19,10 @@ pub extern "C-unwind" fn pg_migrate_worker_main(_arg: pg_sys::Datum) {
     let Some(order) = background::report_for_duty() else {
         return;
     };
-    if let Err(fault) = work(&order) {
+    let own = utility::own();
+    let outcome = work(&order);
+    drop(own);
+    if let Err(fault) = outcome {
         error::warning(fault);
     }
 }

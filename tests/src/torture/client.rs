@@ -33,7 +33,7 @@ enum End {
 
 /// Why a transaction did not come through.
 enum Trouble {
-    Refused(Failure),
+    Refused(Box<Failure>),
     /// The connection is gone. `true`: the commit, or the preparation, was under way.
     Broken(bool),
     Wrong(String),
@@ -473,6 +473,6 @@ fn trouble(error: &postgres::Error, at_end: bool) -> Trouble {
     if failure.sqlstate.is_empty() || failure.sqlstate.starts_with("57P") {
         Trouble::Broken(at_end)
     } else {
-        Trouble::Refused(failure)
+        Trouble::Refused(Box::new(failure))
     }
 }

@@ -166,7 +166,7 @@ fn rows_that_cannot_be_filled_are_set_apart_and_named() {
     );
     assert_eq!(
         db.rows("SELECT state, quarantined FROM migrate.progress"),
-        [["done", "3"]]
+        [["done with 3 quarantined", "3"]]
     );
     // A row that is bad still, two that are corrected.
     db.run("UPDATE t SET n = 1 WHERE id IN (7, 9999)");
@@ -278,4 +278,47 @@ fn a_migration_does_not_pass_over_rows_it_could_not_fill() {
     assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE m = 10"), ROWS);
     assert_eq!(db.rows("SELECT state FROM migrate.steps"), [["done"]]);
     assert_eq!(db.one::<i64>("SELECT count(*) FROM migrate.quarantine"), 0);
+}
+
+/// Each row is written once, although two operations fill a column of it.
+#[test]
+fn operations_on_one_table_share_a_pass() {
+    let db = cluster().database();
+    table(&db);
+    db.run("ALTER TABLE t RENAME b TO other");
+    db.run(
+        r#"SELECT migrate.apply('{"revision": "1", "operations": [
+        {"rename_column": {"table": "t", "from": "a", "to": "label"}},
+        {"rename_column": {"table": "t", "from": "pad", "to": "filler"}},
+        {"backfill": {"table": "t", "set": {"other": "''x'' || n"}, "where": "other IS NULL"}}]}')"#,
+    );
+    db.run("SELECT pg_stat_force_next_flush()");
+    let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 't'";
+    let before = db.one::<i64>(updates);
+    db.run("CALL migrate.upgrade()");
+    db.run("SELECT pg_stat_force_next_flush()");
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(db.one::<i64>(updates) - before, ROWS);
+    assert_eq!(
+        db.one::<i64>(
+            "SELECT count(*) FROM t WHERE label = a AND filler = pad AND other = 'x' || n"
+        ),
+        ROWS
+    );
+    let jobs = db.rows("SELECT state, rows_updated FROM migrate.progress ORDER BY job");
+    let all = ROWS.to_string();
+    assert_eq!(jobs, [["done", all.as_str()], ["done", "0"], ["done", "0"]]);
+    // Where one reads what the other fills, it waits for it.
+    db.run("CALL migrate.contract('1')");
+    db.run("ALTER TABLE t ADD c text, ADD d text");
+    db.run(
+        r#"SELECT migrate.apply('{"revision": "2", "down_revision": "1", "operations": [
+        {"backfill": {"table": "t", "set": {"c": "label"}, "where": "c IS NULL"}},
+        {"backfill": {"table": "t", "set": {"d": "c || ''!''"}, "where": "d IS NULL"}}]}')"#,
+    );
+    db.run("CALL migrate.upgrade()");
+    assert_eq!(
+        db.one::<i64>("SELECT count(*) FROM t WHERE c = label AND d = c || '!'"),
+        ROWS
+    );
 }

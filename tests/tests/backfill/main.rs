@@ -2,9 +2,12 @@
 
 mod concurrency;
 mod jobs;
+mod parallel;
 mod passes;
+mod quarantine;
 mod refused;
 mod stripes;
+mod telling;
 mod throttles;
 
 use pg_migrate_tests::Db;

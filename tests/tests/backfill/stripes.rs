@@ -128,3 +128,86 @@ fn several_columns_are_filled_window_by_window() {
     db.run(&format!("CALL migrate.run_backfill({id})"));
     assert_eq!(unfilled(&db), 0);
 }
+
+/// Between two visits of a window its last blocks are emptied and cut off.
+#[test]
+fn blocks_that_are_cut_off_between_two_visits_are_not_missed() {
+    let db = cluster().database();
+    full(&db);
+    let id = db.one::<i64>(
+        "SELECT migrate.backfill('t', 'b = a', 'b IS NULL', target_ms => 1000, stripes => 8)",
+    );
+    let mut session = db.connect();
+    let batch = format!("SELECT migrate.backfill_batch({id})");
+    session.batch_execute(&batch).unwrap();
+    let visit = "SELECT (\"window\" ->> 'visit')::int FROM migrate.backfill_range";
+    while db.one::<i32>(visit) == 0 {
+        session.batch_execute(&batch).unwrap();
+    }
+    let blocks = "SELECT pg_relation_size('t')";
+    let before = db.one::<i64>(blocks);
+    db.run("DELETE FROM t WHERE id > 20000 OR ctid >= '(500,0)'");
+    db.run("VACUUM (TRUNCATE) t");
+    assert!(db.one::<i64>(blocks) < before, "nothing was cut off");
+    let mut done = false;
+    while !done {
+        done = session
+            .query_one(
+                &format!("SELECT done FROM migrate.backfill_batch({id})"),
+                &[],
+            )
+            .unwrap()
+            .get(0);
+    }
+    assert_eq!(unfilled(&db), 0);
+}
+
+/// What a session has noted of a window is of no use when another has been at it: nothing is lost.
+#[test]
+fn sessions_that_take_turns_at_a_window_lose_nothing() {
+    let db = cluster().database();
+    full(&db);
+    db.run("ALTER TABLE t ADD n int NOT NULL DEFAULT 0");
+    let id = db.one::<i64>(
+        "SELECT migrate.backfill('t', 'b = a, n = n + 1', 'b IS NULL', target_ms => 10, stripes => 8)",
+    );
+    let mut sessions = [db.connect(), db.connect(), db.connect()];
+    let mut turn = 0;
+    loop {
+        turn += 1;
+        // Sometimes the same session twice, sometimes a batch that never was.
+        let session = &mut sessions[(turn * turn + turn / 3) % 3];
+        if turn % 7 == 0 {
+            session
+                .batch_execute(&format!(
+                    "BEGIN; SELECT migrate.backfill_batch({id}); ROLLBACK"
+                ))
+                .unwrap();
+        }
+        let sql = format!("SELECT done FROM migrate.backfill_batch({id})");
+        if session.query_one(&sql, &[]).unwrap().get(0) {
+            break;
+        }
+    }
+    assert_eq!(unfilled(&db), 0);
+    assert_eq!(db.one::<i64>("SELECT count(*) FROM t WHERE n <> 1"), 0);
+    assert!(turn > 20, "{turn} batches");
+}
+
+/// What a pass leaves behind is room for the next one.
+#[test]
+fn a_second_pass_does_not_let_the_heap_grow_again() {
+    let db = cluster().database();
+    full(&db);
+    let id = job(&db, "b = a", None, 200);
+    db.run(&format!("CALL migrate.run_backfill({id})"));
+    let after_one = db.one::<i64>("SELECT pg_relation_size('t')");
+    let id = job(&db, "b = a || '!'", None, 200);
+    db.run(&format!("CALL migrate.run_backfill({id})"));
+    let after_two = db.one::<i64>("SELECT pg_relation_size('t')");
+    assert!(
+        after_two as f64 <= after_one as f64 * 1.2,
+        "{after_one} to {after_two}"
+    );
+    assert!(heap_only_share(&db) > 60.0);
+}

@@ -169,6 +169,102 @@ fn a_flood_of_wal_holds_until_it_is_over() {
     goes_on(&db, id);
 }
 
+/// A standby whose commits are waited for stops writing them down.
+#[test]
+fn commits_that_take_long_hold() {
+    let own = Cluster::with(&[("fsync", "on")]);
+    let db = own.database();
+    let id = small_batches(&db);
+    db.run(&format!(
+        "SELECT migrate.set_throttle('commit_latency', '1 us', {id})"
+    ));
+    let mut session = db.connect();
+    let batch = format!("SELECT rows_updated FROM migrate.backfill_batch({id})");
+    // The first batch has nothing before it.
+    session.query_one(&batch, &[]).unwrap();
+    session.query_one(&batch, &[]).unwrap();
+    let said = why(&db, id);
+    assert!(
+        said.contains("a commit takes") && said.contains("(commit_latency 1 us)"),
+        "{said:?}"
+    );
+    db.run(&format!(
+        "SELECT migrate.set_throttle('commit_latency', '1s', {id})"
+    ));
+    goes_on(&db, id);
+    let standby = own.standby();
+    standby.catch_up(&own);
+    own.configure(&[("synchronous_standby_names", "*")]);
+    until(|| db.one::<bool>("SELECT bool_or(sync_state = 'sync') FROM pg_stat_replication"));
+    let receiver: i32 = standby
+        .db("postgres")
+        .one("SELECT pid FROM pg_stat_wal_receiver");
+    let receiver = Stopped::new(receiver);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| db.run("CREATE TABLE waits ()"));
+        until(|| {
+            db.one::<bool>("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND clock_timestamp() - query_start > '1s')")
+        });
+        held(&db, id, "a commit has been waiting for a standby");
+        drop(receiver);
+        waiting.join().unwrap();
+    });
+    goes_on(&db, id);
+}
+
+/// A process that is stopped while this lives.
+struct Stopped(i32);
+
+impl Stopped {
+    fn new(pid: i32) -> Self {
+        signal("STOP", pid);
+        Stopped(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal("CONT", self.0);
+    }
+}
+
+fn signal(name: &str, pid: i32) {
+    let status = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
+/// The extension belongs to a role that may not see how far standbys are.
+#[test]
+fn what_cannot_be_read_holds() {
+    let own = Cluster::own();
+    let db = own.database();
+    let id = small_batches(&db);
+    let _standby = own.standby();
+    until(|| db.one::<bool>("SELECT bool_or(state = 'streaming') FROM pg_stat_replication"));
+    goes_on(&db, id);
+    db.run(
+        "CREATE ROLE plain;
+         GRANT USAGE ON SCHEMA migrate TO plain;
+         DO $$ DECLARE r regclass; BEGIN
+           FOR r IN SELECT oid FROM pg_class WHERE relnamespace = 'migrate'::regnamespace AND relkind IN ('r', 'v') LOOP
+             EXECUTE format('ALTER TABLE %s OWNER TO plain', r);
+           END LOOP; END $$;
+         UPDATE pg_extension SET extowner = 'plain'::regrole WHERE extname = 'pg_migrate';",
+    );
+    held(&db, id, "cannot be read");
+    db.run(&format!(
+        "SELECT migrate.set_throttle('replica_lag', NULL, {id}); SELECT migrate.set_throttle('archiver_backlog', '5', {id})"
+    ));
+    held(&db, id, "archiver_backlog cannot be read");
+    db.run("GRANT pg_monitor TO plain");
+    db.run(&format!(
+        "SELECT migrate.set_throttle('replica_lag', '10s', {id})"
+    ));
+    goes_on(&db, id);
+}
+
 #[test]
 fn a_condition_of_the_users_own() {
     let db = cluster().database();

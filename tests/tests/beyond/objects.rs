@@ -321,14 +321,18 @@ fn privileges_come_back_as_they_were() {
 #[test]
 fn comments_on_anything_come_back() {
     let fixture = format!(
-        "{}; COMMENT ON TYPE mood IS 'old'; COMMENT ON FUNCTION f IS 'same'",
+        "{}; COMMENT ON TYPE mood IS 'old'; COMMENT ON FUNCTION f IS 'same';
+         CREATE VIEW shown AS SELECT 1 AS one, 2 AS two; COMMENT ON VIEW shown IS 'old view'; COMMENT ON COLUMN shown.one IS 'old one';
+         CREATE FUNCTION told() RETURNS int LANGUAGE sql AS 'SELECT 1'; COMMENT ON FUNCTION told() IS 'old function'",
         GRANTS
             .replace("CREATE ROLE beyond_a; CREATE ROLE beyond_b;", "")
             .replace("beyond_a", "pg_monitor")
             .replace("beyond_b", "pg_signal_backend")
     );
     let sql = "COMMENT ON TYPE mood IS 'new'; COMMENT ON SCHEMA s IS 'first'; COMMENT ON FUNCTION f IS 'same';
-               COMMENT ON SEQUENCE q IS 'it''s'; CREATE TYPE later AS ENUM ('x'); COMMENT ON TYPE later IS 'here'";
+               COMMENT ON SEQUENCE q IS 'it''s'; CREATE TYPE later AS ENUM ('x'); COMMENT ON TYPE later IS 'here';
+               COMMENT ON VIEW shown IS 'new view'; COMMENT ON COLUMN shown.one IS NULL; COMMENT ON COLUMN shown.two IS 'first';
+               COMMENT ON FUNCTION told() IS 'new function'";
     ways(&database(&fixture), &script(sql), |_| {});
     as_alone(&fixture, sql);
 }

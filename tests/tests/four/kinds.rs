@@ -27,6 +27,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("detach_partition", "partitions/attach.rs"),
     ("merge_columns", "beyond/merge.rs"),
     ("unmerge_columns", "beyond/merge.rs"),
+    (
+        "statement",
+        "plain: what stands for each statement of a script",
+    ),
     ("split_table", "beyond/split.rs"),
     ("unsplit_table", "beyond/split.rs"),
     ("untouch_column", "four: the way back of touch_column"),

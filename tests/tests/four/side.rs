@@ -319,11 +319,15 @@ fn a_chain_taken_back_in_the_middle() {
     let db = database("");
     let before = schema(&db, true);
     let traffic = Traffic::start(&db, app("users", "username", "email"));
-    let handle = json("2", "1", &HANDLE.replace("username", "email"));
+    let nullable = r#""type": "text", "nullable": true"#;
+    let handle = HANDLE
+        .replace("username", "email")
+        .replace(r#""type": "text""#, nullable);
+    let handle = json("2", "1", &handle);
     let avatar = json(
         "3",
         "2",
-        r#"{"add_column": {"table": "users", "up": "left(handle, 1)", "column": {"name": "avatar", "type": "text"}}},
+        r#"{"add_column": {"table": "users", "up": "left(handle, 1)", "column": {"name": "avatar", "type": "text", "nullable": true}}},
            {"create_index": {"name": "users_handle", "table": "users", "columns": ["handle"]}}"#,
     );
     start(&db, &sql("1", "", NAME));

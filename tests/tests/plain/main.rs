@@ -7,10 +7,8 @@ mod refusals;
 mod splitting;
 mod tools;
 
+use pg_migrate_tests::facts::FIXTURE;
 use pg_migrate_tests::{Db, Failure};
-
-/// The schema on which the lock facts were measured.
-const FIXTURE: &str = include_str!("../../data/lock_facts_fixture.sql");
 
 fn literal(text: &str) -> String {
     format!("$document${text}$document$")

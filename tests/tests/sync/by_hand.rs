@@ -229,6 +229,13 @@ fn bad_arguments_are_named_when_it_first_fires() {
             assert!(failure.message.contains(part), "{arguments}: {failure}");
             let place = "trigger \"~~mine\" on table \"users\"";
             assert!(failure.context.contains(place), "{arguments}: {failure}");
+            if let (Some(expression), true) =
+                (arguments.split('\'').nth(5), sqlstate.starts_with("42"))
+            {
+                let place = format!("In the expression {expression} of the trigger");
+                let named = expression.is_empty() || failure.detail.contains(&place);
+                assert!(named, "{arguments}: {failure}");
+            }
         }
         db.run("DROP TRIGGER \"~~mine\" ON users; UPDATE users SET username = 'z'");
     }

@@ -89,6 +89,38 @@ fn changes_are_noticed_wherever_they_come_from() {
     }
 }
 
+/// A function that is gone is an error that says where it was needed, until it is back.
+#[test]
+fn a_function_that_is_gone_is_named() {
+    let db = users();
+    db.run(F);
+    db.run(
+        "SELECT migrate.sync_column_trigger('users', 'username', 'email', 'f(username)', 'email')",
+    );
+    let mut open = db.connect();
+    open.batch_execute(WRITE).expect("a write");
+    db.run("DROP FUNCTION f(text)");
+    let error = open.batch_execute(WRITE).expect_err("no function");
+    let failure = pg_migrate_tests::Failure::from(&error);
+    assert_eq!(failure.sqlstate, "42883", "{failure}");
+    assert!(
+        failure
+            .detail
+            .contains("In the expression public.f(username) of the trigger")
+            || failure
+                .detail
+                .contains("In the expression f(username) of the trigger"),
+        "{failure}"
+    );
+    assert!(
+        failure.context.contains("~~pg_migrate_sync_username~email"),
+        "{failure}"
+    );
+    db.run(F);
+    open.batch_execute(WRITE).expect("it is back");
+    assert_eq!(crate::pair(&db, 1), "x x1");
+}
+
 /// The same statement goes on with rows after its own function changed the world.
 #[test]
 fn a_statement_that_changes_a_function_under_way_ends_well() {

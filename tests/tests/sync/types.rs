@@ -250,3 +250,89 @@ fn a_value_that_its_domain_forbids_is_refused() {
         .expect("a small one");
     assert_eq!(row(&db, "SELECT a, b, c, d FROM d"), "1 1 5 6");
 }
+
+/// Tables in which the new column is the last one: with no other null, with more columns than a
+/// header without a null bitmap has room for, with a null and with a dropped column before it.
+const ENDS: &[&str] = &[
+    "CREATE TABLE t (id int PRIMARY KEY, late int DEFAULT 5, a {T}, b {T})",
+    "CREATE TABLE t (id int PRIMARY KEY, late int DEFAULT 5, c1 bool DEFAULT true, c2 text DEFAULT 'x', c3 int8 DEFAULT 3,
+        c4 int2 DEFAULT 4, c5 \"char\" DEFAULT '5', c6 text DEFAULT repeat('6', 200), a {T}, b {T})",
+    "CREATE TABLE t (gone int, id int PRIMARY KEY, n text, late int DEFAULT 5, c1 bool DEFAULT true, a {T}, b {T});
+     ALTER TABLE t DROP COLUMN gone",
+];
+
+/// The same values as everywhere, written into the last column; and the heap is sound.
+#[test]
+fn a_last_column_of_every_type() {
+    let db = database();
+    let amcheck = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')";
+    let sound = db.one::<bool>(amcheck);
+    if sound {
+        db.run("CREATE EXTENSION amcheck");
+    }
+    let mut client = db.connect();
+    let mut wrong = Vec::new();
+    for (data_type, one, two) in TYPES {
+        for (end, up) in ENDS.iter().flat_map(|end| {
+            [
+                (end, "NULL"),
+                (end, "'CASE WHEN id IS NOT NULL THEN a END'"),
+            ]
+        }) {
+            client
+                .batch_execute(&format!(
+                    "DROP TABLE IF EXISTS t; {}",
+                    end.replace("{T}", data_type)
+                ))
+                .expect("a table");
+            client
+                .batch_execute(&format!(
+                    "SELECT migrate.sync_column_trigger('t', 'a', 'b', {up})"
+                ))
+                .expect("a trigger");
+            for (sql, value) in [
+                (format!("INSERT INTO t (id, a) VALUES (1, {one})"), one),
+                (format!("UPDATE t SET a = {two}"), two),
+                (format!("UPDATE t SET b = {one}"), one),
+                (format!("UPDATE t SET a = {two}, late = 6"), two),
+                ("UPDATE t SET a = NULL".to_owned(), &"NULL"),
+                (format!("UPDATE t SET a = {one}"), one),
+                ("UPDATE t SET b = NULL".to_owned(), &"NULL"),
+                (
+                    format!(
+                        "INSERT INTO t (id, b) VALUES (2, {two}); UPDATE t SET b = {two} WHERE id = 1"
+                    ),
+                    two,
+                ),
+            ] {
+                client.batch_execute(&sql).expect("a write");
+                let as_text = format!("({value})::{data_type}::text");
+                let row = client
+                    .query_one(
+                        &format!(
+                            "SELECT bool_and(a::text IS NOT DISTINCT FROM {as_text} AND b::text IS NOT DISTINCT FROM {as_text}),
+                                    bool_and(late IN (5, 6) AND to_jsonb(t) ->> 'c1' IS DISTINCT FROM 'false'),
+                                    bool_and(to_jsonb(t) ->> 'c6' IS NULL OR to_jsonb(t) ->> 'c6' = repeat('6', 200))
+                             FROM t"
+                        ),
+                        &[],
+                    )
+                    .expect("the rows");
+                if (0..3).any(|part| !row.get::<_, bool>(part)) {
+                    wrong.push(format!("{data_type} {up} in {end}: after {sql}"));
+                }
+            }
+            if sound {
+                let found = client
+                    .query("SELECT msg FROM verify_heapam('t')", &[])
+                    .expect("amcheck");
+                wrong.extend(
+                    found
+                        .iter()
+                        .map(|row| format!("{data_type} in {end}: {}", row.get::<_, String>(0))),
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -99,7 +99,7 @@ fn parents_may_come_from_outside() {
 
 #[test]
 fn directives_of_statements() {
-    let text = "-- migrate:revision 1\n-- migrate:up\n\n-- migrate:as-written\n-- migrate:ignore a, b\nSELECT 1;\n\
+    let text = "-- migrate:revision 1\n-- migrate:up\n\n-- migrate:as-written\n-- migrate:ignore a, b: one row\nSELECT 1;\n\
                   -- migrate:immediately\nDROP TABLE t;";
     let (up, _) = sections(text);
     let seen: Vec<_> = up
@@ -108,11 +108,12 @@ fn directives_of_statements() {
         .map(|d| (d.line, d.kind.clone()))
         .collect();
     let rules = vec!["a".to_owned(), "b".to_owned()];
+    let reason = Some("one row".to_owned());
     assert_eq!(
         seen,
         [
             (4, DirectiveKind::AsWritten),
-            (5, DirectiveKind::Ignore { rules }),
+            (5, DirectiveKind::Ignore { rules, reason }),
             (7, DirectiveKind::Immediately)
         ]
     );

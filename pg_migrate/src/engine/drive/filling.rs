@@ -30,11 +30,8 @@ pub fn batch(
             if let Some(job) = ledger::job_of(&step.revision, &step.direction, step.step)? {
                 job
             } else {
-                let spec = backfill::Spec::of_step(step)?;
-                let job = within(revision, || {
-                    subtransaction::attempt(|| backfill::define(&spec))
-                })
-                .map_err(|fault| run::at_step(fault, step))?;
+                let job =
+                    within(revision, || define(step)).map_err(|fault| run::at_step(fault, step))?;
                 ledger::begin_step(step)?;
                 transactions.commit();
                 job
@@ -78,6 +75,38 @@ pub fn batch(
                 "a row of the rehearsed backfill is locked by another session",
             ));
         }
+    }
+}
+
+/// Makes the job of the step, which also does those of later steps that can be done in the same pass:
+/// of the same table, with nothing in between that they could need.
+fn define(step: &StepRow) -> Result<i64> {
+    let alone = backfill::Spec::of_step(step)?;
+    let joined = subtransaction::attempt(|| {
+        let mut spec = alone.clone();
+        let mut any = false;
+        for later in ledger::steps(&step.revision, &step.direction)? {
+            if later.step <= step.step || later.phase != step.phase {
+                continue;
+            }
+            match later.kind {
+                Kind::Backfill if later.state == "queued" => {
+                    any |= backfill::join(&mut spec, &backfill::Spec::of_step(&later)?)?;
+                }
+                Kind::Backfill | Kind::Concurrent | Kind::Validate | Kind::Verify => {}
+                _ => break,
+            }
+        }
+        match any {
+            true => backfill::define(&spec).map(Some),
+            false => Ok(None),
+        }
+    });
+    match joined {
+        Ok(Some(job)) => Ok(job),
+        Err(fault) if fault.is_interruption() => Err(fault),
+        // What is wrong with another step is said when its turn comes.
+        Ok(None) | Err(_) => subtransaction::attempt(|| backfill::define(&alone)),
     }
 }
 

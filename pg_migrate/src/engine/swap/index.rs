@@ -184,12 +184,17 @@ pub fn swap_partitioned_key(key: &Key) -> Result<()> {
     let name = ident(key.constraint);
     run(&format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))?;
     for (leaf, index, part) in found {
+        let name = ident(part);
+        if index != part {
+            // PostgreSQL would rename it as well, and say so.
+            run(&format!(
+                "ALTER INDEX {} RENAME TO {name}",
+                qualified(&leaf.schema, index)
+            ))?;
+        }
         run(&format!(
-            "ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}{}",
-            leaf.key,
-            ident(part),
-            ident(index),
-            key.tail
+            "ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}{}",
+            leaf.key, key.tail
         ))?;
     }
     // Takes over what the leaves have, and builds nothing.

@@ -5,6 +5,7 @@ use super::cut::Cut;
 use super::named;
 use super::raw::{self, cast, strings, text};
 use super::read::{name, name_of};
+use super::table;
 use super::tree::{Action, Name, Named, Setting};
 use pgrx::pg_sys::{self, NodeTag, ObjectType};
 use std::ffi::{CStr, c_char};
@@ -158,10 +159,11 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
             made.concurrent = stmt.concurrent;
             made.no_data = stmt.skipData;
         }
-        NodeTag::T_CreateStmt => create_table(made, cast(stmt)?),
+        NodeTag::T_CreateStmt => create_table(made, cast(stmt)?, cut),
         NodeTag::T_CreateForeignTableStmt => {
             let stmt = cast::<pg_sys::CreateForeignTableStmt>(stmt)?;
             made.if_exists = stmt.base.if_not_exists;
+            made.makes = name(stmt.base.relation);
         }
         NodeTag::T_IndexStmt => {
             let stmt = cast::<pg_sys::IndexStmt>(stmt)?;
@@ -219,7 +221,9 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
             made.on.extend(name(stmt.sequence));
         }
         NodeTag::T_CreateSeqStmt => {
-            made.if_exists = cast::<pg_sys::CreateSeqStmt>(stmt)?.if_not_exists;
+            let stmt = cast::<pg_sys::CreateSeqStmt>(stmt)?;
+            made.if_exists = stmt.if_not_exists;
+            made.makes = name(stmt.sequence);
         }
         NodeTag::T_CreateSchemaStmt => {
             made.if_exists = cast::<pg_sys::CreateSchemaStmt>(stmt)?.if_not_exists;
@@ -269,6 +273,7 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
         NodeTag::T_ViewStmt => {
             let stmt = cast::<pg_sys::ViewStmt>(stmt)?;
             made.replace = stmt.replace;
+            made.makes = name(stmt.view);
             if temporary(stmt.view) {
                 made.what = "TEMPORARY";
             } else if stmt.replace {
@@ -292,6 +297,7 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
         NodeTag::T_SelectStmt => {
             made.setting = set_config(cut);
             made.reads = raw::relations(stmt);
+            made.row_locks = !raw::is_empty(cast::<pg_sys::SelectStmt>(stmt)?.lockingClause);
         }
         NodeTag::T_InsertStmt => {
             made.on
@@ -299,13 +305,15 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_UpdateStmt => {
-            made.on
-                .extend(name(cast::<pg_sys::UpdateStmt>(stmt)?.relation));
+            let update = cast::<pg_sys::UpdateStmt>(stmt)?;
+            made.on.extend(name(update.relation));
+            made.unconditional = update.whereClause.is_null() && raw::is_empty(update.fromClause);
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_DeleteStmt => {
-            made.on
-                .extend(name(cast::<pg_sys::DeleteStmt>(stmt)?.relation));
+            let delete = cast::<pg_sys::DeleteStmt>(stmt)?;
+            made.on.extend(name(delete.relation));
+            made.unconditional = delete.whereClause.is_null() && raw::is_empty(delete.usingClause);
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_MergeStmt => {
@@ -326,6 +334,7 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
             let stmt = cast::<pg_sys::CreateTableAsStmt>(stmt)?;
             made.if_exists = stmt.if_not_exists;
             made.no_data = raw::at(stmt.into)?.skipData;
+            made.makes = name(raw::at(stmt.into)?.rel);
             if temporary(raw::at(stmt.into)?.rel) {
                 made.what = "TEMPORARY";
             }
@@ -337,8 +346,19 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
     Some(())
 }
 
-fn create_table(made: &mut Action, stmt: &pg_sys::CreateStmt) {
+fn create_table(made: &mut Action, stmt: &pg_sys::CreateStmt, cut: &Cut) {
     made.if_exists = stmt.if_not_exists;
+    made.makes = name(stmt.relation);
+    made.partitioned = !stmt.partspec.is_null();
+    made.more_columns = !raw::is_empty(stmt.inhRelations) || !stmt.ofTypename.is_null();
+    match table::elements(stmt, cut) {
+        Some((columns, constraints, whole)) => {
+            made.columns = columns;
+            made.constraints = constraints;
+            made.more_columns |= !whole;
+        }
+        None => made.more_columns = true,
+    }
     for element in raw::items(stmt.tableElts) {
         let column = cast::<pg_sys::ColumnDef>(element);
         let inline = column.map(|column| raw::items(column.constraints));
@@ -387,7 +407,7 @@ fn setting(stmt: &pg_sys::VariableSetStmt, cut: &Cut) -> Option<Setting> {
         Kind::VAR_RESET_ALL => {
             return Some(Setting {
                 name: "all".into(),
-                value: None,
+                ..Setting::default()
             });
         }
         _ => return None,
@@ -395,6 +415,7 @@ fn setting(stmt: &pg_sys::VariableSetStmt, cut: &Cut) -> Option<Setting> {
     Some(Setting {
         name: text(stmt.name)?.to_lowercase(),
         value,
+        local: stmt.is_local,
     })
 }
 
@@ -411,6 +432,7 @@ fn set_config(cut: &Cut) -> Option<Setting> {
     Some(Setting {
         name: literal(at + 2)?.trim_matches('\'').to_lowercase(),
         value: Some(literal(at + 4)?),
+        local: cut.word(at + 6, "true"),
     })
 }
 

@@ -129,7 +129,29 @@ fn statement(
         node: read::node(raw.stmt, &cut),
         transactional: block::transactional(raw.stmt),
         action: action::action(raw.stmt, &cut),
+        long_names: long_names(&cut),
     })
+}
+
+/// PostgreSQL cuts them off, with no more than a NOTICE.
+fn long_names(cut: &Cut) -> Vec<String> {
+    const KEPT: usize = pg_sys::NAMEDATALEN as usize - 1;
+    let mut found = Vec::new();
+    for token in cut.tokens {
+        if token.end - token.start <= KEPT {
+            continue;
+        }
+        let text = cut.script.get(token.start..token.end).unwrap_or_default();
+        let name = match token.kind {
+            token::Kind::Word => text.to_owned(),
+            token::Kind::Quoted => text.trim_matches('"').replace("\"\"", "\""),
+            _ => continue,
+        };
+        if name.len() > KEPT {
+            found.push(name);
+        }
+    }
+    found
 }
 
 /// A memory context of its own for a parse tree, current as long as this lives.

@@ -251,6 +251,36 @@ pub fn create(stmt: &pg_sys::CreateStmt, cut: &Cut) -> Option<Node> {
     Some(Node::CreateTable(made))
 }
 
+/// Columns and constraints of CREATE TABLE as it says them, and whether that is all it says.
+/// `None`: they cannot be cut out.
+pub fn elements(
+    stmt: &pg_sys::CreateStmt,
+    cut: &Cut,
+) -> Option<(Vec<Column>, Vec<Constraint>, bool)> {
+    let (mut columns, mut constraints, mut whole) = (Vec::new(), Vec::new(), true);
+    let elements = raw::items(stmt.tableElts);
+    if elements.is_empty() {
+        return Some((columns, constraints, whole));
+    }
+    let name_at = cut.at(raw::at(stmt.relation)?.location)?;
+    let open = cut.parenthesis(&(cut.after_name(name_at)..cut.len()))?;
+    let chunks = cut.chunks(&cut.inside(open)?);
+    if elements.len() != chunks.len() {
+        return None;
+    }
+    for (element, chunk) in elements.into_iter().zip(chunks) {
+        let made = if let Some(node) = raw::cast::<pg_sys::ColumnDef>(element) {
+            column(node, cut, chunk.end).map(|column| columns.push(column))
+        } else {
+            raw::cast::<pg_sys::Constraint>(element)
+                .and_then(|node| of_table(node, cut, &chunk))
+                .map(|constraint| constraints.push(constraint))
+        };
+        whole &= made.is_some();
+    }
+    Some((columns, constraints, whole))
+}
+
 /// CREATE TABLE … PARTITION OF … without columns, options or partitions of its own.
 fn partition_of(
     stmt: &pg_sys::CreateStmt,

@@ -21,6 +21,8 @@ pub struct Statement {
     /// It may run in a transaction block.
     pub transactional: bool,
     pub action: Action,
+    /// Identifiers as written that are longer than PostgreSQL keeps.
+    pub long_names: Vec<String>,
 }
 
 /// What a statement is and what it names: enough to say how it locks, and what was there before.
@@ -60,6 +62,18 @@ pub struct Action {
     pub not_valid: bool,
     /// Of SET, RESET and `SELECT set_config`.
     pub setting: Option<Setting>,
+    /// The relation it makes.
+    pub makes: Option<Name>,
+    /// Of CREATE TABLE: what it says itself, as far as it can be cut out.
+    pub columns: Vec<Column>,
+    pub constraints: Vec<Constraint>,
+    /// Of CREATE TABLE: it has columns that are not among those (LIKE, INHERITS, OF).
+    pub more_columns: bool,
+    pub partitioned: bool,
+    /// Of UPDATE and DELETE: there is no WHERE.
+    pub unconditional: bool,
+    /// Of SELECT: FOR UPDATE and its kin.
+    pub row_locks: bool,
 }
 
 /// One subcommand of ALTER TABLE, ALTER INDEX, ALTER TYPE, …
@@ -121,12 +135,14 @@ impl Named {
 }
 
 /// A setting of the session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setting {
     /// Lower case; `all` for RESET ALL.
     pub name: String,
     /// As SQL text; `None`: its default.
     pub value: Option<String>,
+    /// Until the transaction ends (SET LOCAL).
+    pub local: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -70,13 +70,13 @@ impl<T> Kept<T> {
         drop(gone);
         let thing = Box::new(thing);
         let held = Held(NonNull::from(&*thing));
-        let before = self
-            .entries
-            .borrow_mut()
-            .insert(trigger, Entry { generation, thing });
-        if let Some(before) = before {
-            self.retired.borrow_mut().push((now, before.thing));
-        }
+        let mut entries = self.entries.borrow_mut();
+        // Nobody will ask for what another generation left, be its trigger still there or not.
+        let stale =
+            entries.extract_if(|key, entry| *key == trigger || entry.generation != generation);
+        let mut retired = self.retired.borrow_mut();
+        retired.extend(stale.map(|(_, entry)| (now, entry.thing)));
+        entries.insert(trigger, Entry { generation, thing });
         held
     }
 }

@@ -49,7 +49,8 @@ impl Planner<'_> {
             literal(&column.name),
             literal(self.revision)
         );
-        if table.fresh || table.empty {
+        // An empty table too is written by applications that do not know the column.
+        if table.fresh || (table.empty && op.up.is_none()) {
             self.value_checked(&key, op)?;
             let sql = format!(
                 "ALTER TABLE {key} ADD COLUMN {}",

@@ -10,9 +10,8 @@ use crate::recipe::step::{Lock, Phase};
 impl Planner<'_> {
     pub fn set_not_null(&mut self, op: &ColumnOf) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
-        let physical = self.physical(&key, &op.column);
+        let physical = self.lasting(&key, &op.column);
         let column = self.column(&key, &table, &physical)?;
-        self.not_replaced(&key, &physical)?;
         if column.not_null {
             return Ok(());
         }

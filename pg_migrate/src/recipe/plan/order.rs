@@ -3,8 +3,9 @@
 use super::{How, Planner};
 use crate::document::model::Operation;
 use crate::fault::{Fault, Result, state};
-use crate::recipe::facts::Table;
-use crate::recipe::quote::qualified;
+use crate::recipe::facts::{Column, Table};
+use crate::recipe::quote::{name_with_suffix, qualified};
+use crate::recipe::shadow::SHADOW;
 use crate::recipe::step::Phase;
 use std::collections::BTreeSet;
 
@@ -169,6 +170,28 @@ impl Planner<'_> {
         self.replaced
             .get(&(table.to_owned(), column.to_owned()))
             .cloned()
+    }
+
+    /// The column on which to make what is to outlast the contract: where the data is while a rename
+    /// is in flight, the new one while the type changes.
+    pub fn lasting(&self, table: &str, column: &str) -> String {
+        match self.replacing(table, column) {
+            Some(_) => name_with_suffix(column, SHADOW),
+            None => self.physical(table, column),
+        }
+    }
+
+    /// The columns of the table with the types they have at the end: in those, what later operations
+    /// say of them is meant.
+    pub fn new_columns(&self, key: &str) -> Vec<Column> {
+        let known = self.tables.get(key);
+        let mut columns = known.map_or_else(Vec::new, |table| table.columns.clone());
+        for column in &mut columns {
+            if let Some(data_type) = self.replacing(key, &column.name) {
+                column.data_type = data_type;
+            }
+        }
+        columns
     }
 
     /// The phase in which a setting of the column is changed: of one that is replaced, when the

@@ -5,7 +5,7 @@ use crate::document::model::{Operation, Sql, Statement};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::Table;
 use crate::recipe::quote::name_with_suffix;
-use crate::recipe::written::{Known, Work};
+use crate::recipe::written::{Known, Scene, Work};
 use serde_json::Value;
 
 const ACCEPT: &str = "Or put -- migrate:as-written before the statement, to accept it.";
@@ -89,7 +89,7 @@ impl Planner<'_> {
     }
 
     /// Of a statement that has no online way: how long it takes as written.
-    pub fn not_online(&mut self, op: &Statement, fault: Fault) -> Fault {
+    pub fn with_time_as_written(&mut self, op: &Statement, fault: Fault) -> Fault {
         let detail = fault.detail.as_deref().unwrap_or_default();
         if fault.sqlstate != state::FEATURE_NOT_SUPPORTED
             || [" rows: ", " rows ("]

@@ -127,6 +127,7 @@ mod tests {
         Setting {
             name: name.into(),
             value: value.map(str::to_owned),
+            local: false,
         }
     }
 
@@ -156,6 +157,7 @@ mod tests {
                 node: crate::pg::parser::tree::Node::Other,
                 transactional: true,
                 action: Default::default(),
+                long_names: Vec::new(),
             };
             statement.action.tag = tag.into();
             statement.action.setting = Some(set("search_path", Some(value)));

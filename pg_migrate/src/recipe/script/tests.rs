@@ -26,6 +26,7 @@ pub fn statement(text: &str, node: Node) -> Statement {
         node,
         transactional: true,
         action: Action::default(),
+        long_names: Vec::new(),
     }
 }
 

@@ -114,7 +114,9 @@ impl Planner<'_> {
                 own = planner.carry_over(part)?;
                 statistics = planner.carry_statistics(part)?;
                 for (change, of_whole) in part.changes.iter().zip(&group.changes) {
-                    if change.column.not_null && !of_whole.becomes_not_null() {
+                    // Its own NOT NULL, not what came with the whole.
+                    let own = change.column.not_null && !of_whole.column.not_null;
+                    if own && !of_whole.becomes_not_null() {
                         planner.not_null_steps(Phase::Migrate, part.key, &change.shadow, None)?;
                     }
                 }

@@ -136,6 +136,19 @@ impl Planner<'_> {
         }
         let shadow = name_with_suffix(&column.name, SHADOW);
         if table.column(&shadow).is_some() {
+            let own = self.revision;
+            if let Some((other, at)) = self.facts.changed_by(key, &column.name, own)? {
+                return Err(Fault::new(
+                    state::OBJECT_IN_USE,
+                    format!(
+                        "migration \"{own}\" and migration \"{other}\", which is {at}, change the same column \"{}\" of {key}",
+                        column.name
+                    ),
+                )
+                .hint(format!(
+                    "End the other first: CALL migrate.contract('{other}'); or CALL migrate.downgrade to take it back."
+                )));
+            }
             return Err(Fault::new(
                 state::DUPLICATE_COLUMN,
                 format!("column \"{shadow}\" of table {key} is in the way of the shadow column"),

@@ -1,6 +1,6 @@
 //! What goes with the columns of a split to the new table: constraints, indexes, tuning.
 
-use super::Split;
+use super::halves::Split;
 use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Constraint, Index};
 use crate::recipe::plan::{Planner, concurrent, ddl};

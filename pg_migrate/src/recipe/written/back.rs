@@ -1,7 +1,8 @@
 //! The way back of a statement as written: what the catalog says was there before, or why there is
 //! none.
 
-use super::effect::{Effect, Known, sql};
+use super::effect::Effect;
+use super::scene::{Known, Scene, sql};
 use crate::document::model::{Operation, Sql};
 use crate::fault::Result;
 use crate::pg::parser::tree::{Action, Change, CommandKind, Index, Named, Node, Statement};

@@ -1,13 +1,13 @@
 //! What ALTER TABLE and its kin do as written: their subcommands taken together.
 
-use super::effect::{Effect, Known};
+use super::effect::Effect;
+use super::scene::{Known, Scene, sql};
 use super::statements::{self, Answer, Fact, Work};
 use super::table::STRONG_OPTIONS;
 use crate::fault::Result;
 use crate::pg::parser::tree::{Action, Change, Column, CommandKind, ConstraintKind};
 use crate::recipe::column::not_null_proven;
 use crate::recipe::facts::Table;
-use crate::recipe::plan::Planner;
 use crate::recipe::quote::ident;
 use crate::recipe::step::Lock;
 
@@ -24,48 +24,45 @@ const EXCLUSION: Answer = Answer::Never {
     way: "Add it while the table is empty, or enforce it by a trigger.",
 };
 
-impl Planner<'_> {
-    /// The subcommands of one statement: the strongest lock and the longest work of them.
-    pub fn changes(&mut self, action: &Action, on: &[Known]) -> Result<Effect> {
-        let words: Vec<&str> = action.changes.iter().map(|change| change.what).collect();
-        let mut whole = Effect {
-            locks: Vec::new(),
-            lock: None,
-            work: Work::Brief,
-            answer: Answer::Safe,
-            about: format!("{} … {}", action.tag, words.join(", ")),
-            notes: Vec::new(),
-            passing: true,
-            if_not_exists: false,
-            idle: action.if_exists && on.is_empty() && action.object.is_none(),
-            unseen: false,
-            instead: None,
-        };
-        for change in &action.changes {
-            let Some(fact) = statements::change(change.what) else {
-                continue;
-            };
-            let one = self.change_of(fact, change, action, on)?;
-            whole.passing &= fact.passing;
-            whole.lock = whole.lock.max(one.lock);
-            whole.work = whole.work.max(one.work);
-            whole.notes.extend(one.notes);
-            for (table, lock) in one.locks {
-                match whole.locks.iter_mut().find(|(known, _)| *known == table) {
-                    Some((_, strongest)) => *strongest = lock.max(*strongest),
-                    None => whole.locks.push((table, lock)),
-                }
+/// The subcommands of one statement: the strongest lock and the longest work of them.
+pub fn together(action: &Action, on: &[Known], parts: &[Effect]) -> Effect {
+    let words: Vec<&str> = action.changes.iter().map(|change| change.what).collect();
+    let mut whole = Effect::none(&format!("{} … {}", action.tag, words.join(", ")));
+    whole.idle = action.if_exists && on.is_empty() && action.object.is_none();
+    for one in parts {
+        whole.passing &= one.passing;
+        whole.lock = whole.lock.max(one.lock);
+        whole.work = whole.work.max(one.work);
+        whole.notes.extend(one.notes.iter().cloned());
+        for (table, lock) in &one.locks {
+            match whole.locks.iter_mut().find(|(known, _)| known == table) {
+                Some((_, strongest)) => *strongest = (*lock).max(*strongest),
+                None => whole.locks.push((table.clone(), *lock)),
             }
-            whole.answer = match (whole.answer, one.answer) {
-                (never @ Answer::Never { .. }, _) | (_, never @ Answer::Never { .. }) => never,
-                (Answer::Alone, _) | (_, Answer::Alone) => Answer::Alone,
-                (_, other) => other,
-            };
         }
-        if whole.idle {
-            whole.lock = None;
+        whole.answer = match (whole.answer, one.answer) {
+            (never @ Answer::Never { .. }, _) | (_, never @ Answer::Never { .. }) => never,
+            (Answer::Alone, _) | (_, Answer::Alone) => Answer::Alone,
+            (_, other) => other,
+        };
+    }
+    if whole.idle {
+        whole.lock = None;
+    }
+    whole
+}
+
+impl dyn Scene + '_ {
+    /// What each subcommand of the statement does.
+    pub fn parts(&mut self, action: &Action, on: &[Known]) -> Result<Vec<Effect>> {
+        let mut made = Vec::new();
+        for change in &action.changes {
+            made.push(match statements::change(change.what) {
+                Some(fact) => self.change_of(fact, change, action, on)?,
+                None => Effect::none(change.what),
+            });
         }
-        Ok(whole)
+        Ok(made)
     }
 
     fn change_of(
@@ -75,19 +72,7 @@ impl Planner<'_> {
         action: &Action,
         on: &[Known],
     ) -> Result<Effect> {
-        let mut effect = Effect {
-            locks: Vec::new(),
-            lock: fact.lock,
-            work: fact.work,
-            answer: fact.answer,
-            about: String::new(),
-            notes: fact.note.iter().map(|note| (*note).to_owned()).collect(),
-            passing: fact.passing,
-            if_not_exists: false,
-            idle: false,
-            unseen: false,
-            instead: None,
-        };
+        let mut effect = Effect::of(fact, String::new());
         if action.object.is_some() {
             // A composite type: tables of that type are locked only where it cascades to them.
             effect.lock = None;
@@ -115,7 +100,7 @@ impl Planner<'_> {
                     .table
                     .column(column)
                     .is_some_and(|found| found.not_null);
-                if there || not_null_proven(&known.table, column) {
+                if there || self.proven_not_null(known, column)? {
                     effect.nothing();
                 }
             }
@@ -156,10 +141,14 @@ impl Planner<'_> {
                     effect.also(&parent.key, Lock::ShareUpdateExclusive);
                 }
             }
+            // A partitioned table has no file: it is said for partitions to come.
             "SET LOGGED" | "SET UNLOGGED" | "SET ACCESS METHOD" | "SET TABLESPACE"
-                if self
-                    .facts
-                    .is_already(&known.key, change.what, change.name.as_deref())? =>
+                if known.table.kind == "p"
+                    || self.facts().is_already(
+                        &known.key,
+                        change.what,
+                        change.name.as_deref(),
+                    )? =>
             {
                 effect.nothing();
             }
@@ -186,9 +175,12 @@ impl Planner<'_> {
         if let Some(partition) = &partition {
             effect.also(&partition.key, Lock::AccessExclusive);
         }
-        let filled = partition.is_some_and(|partition| partition.filled());
+        let reads = match &partition {
+            Some(partition) => partition.filled() && !self.fits(parent, partition, change)?,
+            None => false,
+        };
         let default = self.default_partition(parent)?;
-        if !filled && default.is_none() {
+        if !reads && default.is_none() {
             effect.nothing();
         }
         if let Some(default) = default {
@@ -197,9 +189,37 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the partition's own CHECKs prove that its rows are within the bounds.
+    pub fn fits(&self, parent: &Known, partition: &Known, change: &Change) -> Result<bool> {
+        let CommandKind::AttachPartition { bounds, .. } = &change.kind else {
+            return Ok(false);
+        };
+        if parent.table.oid == 0 || partition.table.oid == 0 {
+            return Ok(false);
+        }
+        let facts = self.facts();
+        let mut siblings = facts.partitions(&parent.key)?;
+        siblings.retain(|sibling| sibling.parent.as_ref() == Some(&parent.key));
+        let name = &partition.table.name;
+        let condition = match facts.partition_condition(&parent.key, &siblings, name, bounds) {
+            Err(fault) if fault.is_interruption() => return Err(fault),
+            // On a standby, say: the careful answer.
+            Err(_) => return Ok(false),
+            Ok(Some(condition)) if !condition.provable => return Ok(false),
+            Ok(condition) => condition,
+        };
+        let above = facts.condition_of(&parent.key)?;
+        for text in condition.map(|found| found.text).into_iter().chain(above) {
+            if !facts.proves(&partition.table, &text)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The default partition, if it has rows: a new partition has it read.
     fn default_partition(&mut self, parent: &Known) -> Result<Option<String>> {
-        let Some(default) = self.facts.default_partition(&parent.key)? else {
+        let Some(default) = self.facts().default_partition(&parent.key)? else {
             return Ok(None);
         };
         let filled = self.known(&default)?.is_some_and(|known| known.filled());
@@ -231,12 +251,9 @@ impl Planner<'_> {
         if change.if_exists && known.table.column(&column.name).is_some() {
             return Ok(());
         }
-        if known.filled() {
-            let text = format!("ADD COLUMN {}", bare_column(column));
-            if self.facts.writes_anew(&known.key, &text)?.0 {
-                effect.work = Work::Rewrites;
-                effect.answer = REWRITES;
-            }
+        if known.filled() && self.fills(change, column)? {
+            effect.work = Work::Rewrites;
+            effect.answer = REWRITES;
         }
         for constraint in &column.constraints {
             let scans = match constraint.kind {
@@ -248,10 +265,44 @@ impl Planner<'_> {
                 effect.answer = SCANS;
             }
             if let Some(references) = &constraint.references {
-                self.references(effect, &super::effect::sql(&references.table))?;
+                self.references(effect, &sql(&references.table))?;
             }
         }
         Ok(())
+    }
+
+    fn proven_not_null(&self, known: &Known, column: &str) -> Result<bool> {
+        Ok(not_null_proven(&known.table, column)
+            || self
+                .facts()
+                .proves(&known.table, &format!("{} IS NOT NULL", ident(column)))?)
+    }
+
+    fn some_nullable(&self, known: &Known, columns: &[String]) -> Result<bool> {
+        for column in columns {
+            let nullable = known
+                .table
+                .column(column)
+                .is_some_and(|found| !found.not_null);
+            if nullable && !self.proven_not_null(known, column)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether each row gets a value of its own.
+    fn fills(&self, change: &Change, column: &Column) -> Result<bool> {
+        if column.generated.is_some() {
+            // Virtual: computed by who reads it.
+            let text = change.text.as_deref().unwrap_or_default().to_lowercase();
+            return Ok(!column.more || text.contains("stored"));
+        }
+        if column.identity.is_some() {
+            return Ok(true);
+        }
+        self.facts()
+            .fills_rows(&column.data_type, column.default.as_deref())
     }
 
     fn set_type_written(
@@ -271,20 +322,33 @@ impl Planner<'_> {
         if !known.filled() {
             return Ok(());
         }
-        let using = using
-            .as_ref()
-            .map(|using| format!(" USING {using}"))
-            .unwrap_or_default();
-        let text = format!("ALTER COLUMN {} TYPE {data_type}{using}", ident(column));
-        let (table, index) = self.facts.writes_anew(&known.key, &text)?;
-        if table || index {
+        let done = self
+            .facts()
+            .retyped(&known.table, column, data_type, using.as_deref())?;
+        if done.rewrites || done.rebuilds {
             effect.work = Work::Rewrites;
             effect.answer = REWRITES;
-        } else if rechecked(&known.table, column) {
+        } else if rechecked(&known.table, column)
+            || (done.rechecks_keys && self.has_keys(known, column)?)
+        {
             effect.work = Work::Scans;
             effect.answer = SCANS;
         }
         Ok(())
+    }
+
+    /// Whether a validated foreign key is on the column, at either of its ends.
+    fn has_keys(&self, known: &Known, column: &String) -> Result<bool> {
+        let own = known.table.constraints.iter().any(|constraint| {
+            constraint.kind == "f" && constraint.validated && constraint.columns.contains(column)
+        });
+        if own || known.table.oid == 0 {
+            return Ok(own);
+        }
+        let keys = self.facts().foreign_keys(&known.key)?;
+        Ok(keys.iter().any(|key| {
+            key.validated && key.references == known.key && key.referenced.contains(column)
+        }))
     }
 
     fn references(&mut self, effect: &mut Effect, target: &str) -> Result<()> {
@@ -307,14 +371,8 @@ impl Planner<'_> {
         };
         if let Some(references) = &constraint.references {
             effect.lock = Some(Lock::ShareRowExclusive);
-            self.references(effect, &super::effect::sql(&references.table))?;
+            self.references(effect, &sql(&references.table))?;
         }
-        let nullable = |column: &String| {
-            known
-                .table
-                .column(column)
-                .is_some_and(|found| !found.not_null && !not_null_proven(&known.table, column))
-        };
         let scans = match constraint.kind {
             _ if constraint.not_valid => false,
             ConstraintKind::PrimaryKey if constraint.using_index => {
@@ -324,7 +382,10 @@ impl Planner<'_> {
                     .indexes
                     .iter()
                     .find(|found| Some(found.name.as_str()) == index);
-                keys.is_none_or(|index| index.columns.iter().any(nullable))
+                match keys {
+                    None => true,
+                    Some(index) => self.some_nullable(known, &index.columns)?,
+                }
             }
             _ => !constraint.using_index,
         };
@@ -351,19 +412,4 @@ fn rechecked(table: &Table, column: &str) -> bool {
             && constraint.validated
             && constraint.columns.iter().any(|name| name == column)
     })
-}
-
-/// The column's definition without its constraints.
-fn bare_column(column: &Column) -> String {
-    let mut text = format!("{} {}", ident(&column.name), column.data_type);
-    if let Some(default) = &column.default {
-        text.push_str(&format!(" DEFAULT {default}"));
-    }
-    if let Some(expression) = &column.generated {
-        text.push_str(&format!(" GENERATED ALWAYS AS ({expression}) STORED"));
-    }
-    if column.identity.is_some() {
-        text.push_str(" GENERATED BY DEFAULT AS IDENTITY");
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! The way back of ALTER TABLE and its kin as written, subcommand by subcommand.
 
 use super::back::{Back, Earlier, clustering};
-use super::effect::Known;
+use super::scene::Known;
 use crate::document::model::{
     AlterColumn, ColumnOf, CreateIndex, DropColumn, DropConstraint, Operation,
 };

@@ -1,13 +1,13 @@
 //! What a statement as written will do here: the lines of `statements` and `table`, with what the
 //! catalog says of the tables it names.
 
+use super::changes::together;
+use super::scene::{Known, Scene, sql};
 use super::statements::{self, Answer, Fact, Work};
 use crate::document::model::Sql;
 use crate::fault::Result;
 use crate::pg::parser::tree::{Action, Name, Statement};
 use crate::recipe::facts::Table;
-use crate::recipe::plan::Planner;
-use crate::recipe::quote::{ident, qualified};
 use crate::recipe::step::Lock;
 
 /// More than this is read in a step of its own, away from the brief steps and their locks.
@@ -38,7 +38,7 @@ pub struct Effect {
 }
 
 impl Effect {
-    fn of(fact: &Fact, about: String) -> Effect {
+    pub fn of(fact: &Fact, about: String) -> Effect {
         Effect {
             locks: Vec::new(),
             lock: fact.lock,
@@ -47,6 +47,23 @@ impl Effect {
             about,
             notes: fact.note.iter().map(|note| (*note).to_owned()).collect(),
             passing: fact.passing,
+            if_not_exists: false,
+            idle: false,
+            unseen: false,
+            instead: None,
+        }
+    }
+
+    /// One of a statement that touches no relation.
+    pub fn none(about: &str) -> Effect {
+        Effect {
+            locks: Vec::new(),
+            lock: None,
+            work: Work::Brief,
+            answer: Answer::Safe,
+            about: about.to_owned(),
+            notes: Vec::new(),
+            passing: true,
             if_not_exists: false,
             idle: false,
             unseen: false,
@@ -74,48 +91,7 @@ impl Effect {
     }
 }
 
-/// A name as SQL text.
-pub fn sql(name: &Name) -> String {
-    match &name.schema {
-        Some(schema) => qualified(schema, &name.name),
-        None => ident(&name.name),
-    }
-}
-
-/// A relation that a statement names.
-pub struct Known {
-    pub key: String,
-    pub table: Table,
-}
-
-impl Known {
-    /// It has rows that others can see.
-    pub fn filled(&self) -> bool {
-        !self.table.fresh && !self.table.empty
-    }
-
-    pub fn is_table(&self) -> bool {
-        matches!(self.table.kind.as_str(), "r" | "p")
-    }
-}
-
-impl Planner<'_> {
-    /// The relation of that name, as it will be when this operation's turn comes.
-    pub fn known(&mut self, name: &str) -> Result<Option<Known>> {
-        let (schema, bare) = self.facts.landing(name)?;
-        let landing = qualified(&schema, &bare);
-        if let Some(table) = self.overlay(&landing) {
-            return Ok(Some(Known {
-                key: landing,
-                table,
-            }));
-        }
-        Ok(self.facts.table(name)?.map(|table| Known {
-            key: qualified(&table.schema, &table.name),
-            table,
-        }))
-    }
-
+impl dyn Scene + '_ {
     pub fn named(&mut self, names: &[Name]) -> Result<Vec<Known>> {
         let mut found = Vec::new();
         for name in names {
@@ -127,32 +103,44 @@ impl Planner<'_> {
     /// What the statement does here. `None`: PostgreSQL knows a kind of statement that pg_migrate
     /// does not.
     pub fn effect(&mut self, op: &Sql, statement: &Statement) -> Result<Option<Effect>> {
+        Ok(self.in_parts(op, statement)?.map(|(whole, _)| whole))
+    }
+
+    /// The same, and what each subcommand of ALTER TABLE and its kin does of it.
+    pub fn in_parts(
+        &mut self,
+        op: &Sql,
+        statement: &Statement,
+    ) -> Result<Option<(Effect, Vec<Effect>)>> {
         let action = &statement.action;
         let on = self.named(&action.on)?;
-        let effect = if action.changes.is_empty() {
+        let (mut effect, mut parts) = if action.changes.is_empty() {
             let Some(fact) = statements::fact(&action.tag, action.what, action.concurrent) else {
                 return Ok(None);
             };
-            self.plain(op, statement, fact, &on)?
+            (self.plain(op, statement, fact, &on)?, Vec::new())
         } else {
-            self.changes(action, &on)?
+            let parts = self.parts(action, &on)?;
+            (together(action, &on, &parts), parts)
         };
-        let mut effect = effect;
-        effect.unseen = match on.is_empty() {
+        let unseen = match on.is_empty() {
             true => self.all_made_here(&action.on)?,
             false => on.iter().all(|known| !known.filled()),
         };
-        if effect.unseen {
-            effect.nothing();
-            effect.instead = None;
-            if on.iter().all(|known| known.table.fresh) {
-                effect
-                    .locks
-                    .retain(|(key, _)| on.iter().all(|known| known.key != *key));
-                effect.lock = effect.locks.iter().map(|(_, lock)| *lock).max();
+        effect.unseen = unseen;
+        if unseen {
+            let fresh = on.iter().all(|known| known.table.fresh);
+            for one in parts.iter_mut().chain([&mut effect]) {
+                one.nothing();
+                one.instead = None;
+                if fresh {
+                    one.locks
+                        .retain(|(key, _)| on.iter().all(|known| known.key != *key));
+                    one.lock = one.locks.iter().map(|(_, lock)| *lock).max();
+                }
             }
         }
-        Ok(Some(effect))
+        Ok(Some((effect, parts)))
     }
 
     fn all_made_here(&self, names: &[Name]) -> Result<bool> {
@@ -213,7 +201,10 @@ impl Planner<'_> {
                     }
                 }
             }
-            "CREATE INDEX" if action.only || effect.idle => effect.nothing(),
+            // ONLY the partitioned table, which has no rows of its own.
+            "CREATE INDEX" if effect.idle || (action.only && on.iter().any(is_partitioned)) => {
+                effect.nothing();
+            }
             "CREATE INDEX" if on.iter().any(|known| known.table.kind == "m") => {
                 effect.instead = concurrently(&statement.text, &["index"]).map(|text| (text, true));
             }
@@ -252,7 +243,7 @@ impl Planner<'_> {
         Ok(match action.tag.as_str() {
             "CREATE INDEX" => match (&action.to, on.first()) {
                 (Some(name), Some(known)) => {
-                    self.facts.relation_exists(&known.table.schema, name)?
+                    self.facts().relation_exists(&known.table.schema, name)?
                 }
                 _ => false,
             },
@@ -289,7 +280,7 @@ impl Planner<'_> {
             return Ok(());
         };
         let mut filled = false;
-        for table in self.facts.tables_of_type(&domain.text)? {
+        for table in self.facts().tables_of_type(&domain.text)? {
             filled |= self.known(&table)?.is_some_and(|known| known.filled());
             effect.also(&table, Lock::Share);
         }
@@ -315,7 +306,7 @@ impl Planner<'_> {
         effect.locks.clear();
         for known in on {
             let key = match known.table.kind.as_str() {
-                "i" | "I" => self.facts.table_of_index(&known.key)?,
+                "i" | "I" => self.facts().table_of_index(&known.key)?,
                 _ => Some(known.key.clone()),
             };
             if let Some(key) = key {
@@ -345,8 +336,11 @@ impl Planner<'_> {
         }
         let mut bytes = 0.0;
         for known in self.named(&action.reads)? {
+            if action.row_locks && known.is_table() && known.table.oid != 0 {
+                effect.also(&known.key, Lock::RowShare);
+            }
             if known.filled() && known.table.kind != "v" {
-                bytes += self.facts.size(&known.key)?.map_or(0.0, |size| size.bytes);
+                bytes += self.size(&known.key)?.map_or(0.0, |size| size.bytes);
             }
         }
         if bytes > LONG_BYTES {
@@ -363,7 +357,7 @@ impl Planner<'_> {
     fn many_rows(&mut self, effect: &mut Effect, statement: &Statement) -> Result<()> {
         /// Rows that one statement may lock.
         const MANY: f64 = 100_000.0;
-        let rows = self.facts.touched_rows(&statement.text)?.unwrap_or(0.0);
+        let rows = self.facts().touched_rows(&statement.text)?.unwrap_or(0.0);
         if rows <= MANY {
             return Ok(());
         }
@@ -374,6 +368,10 @@ impl Planner<'_> {
         };
         Ok(())
     }
+}
+
+fn is_partitioned(known: &Known) -> bool {
+    known.table.kind == "p"
 }
 
 /// REFRESH is made CONCURRENTLY where a unique index of the view allows it.

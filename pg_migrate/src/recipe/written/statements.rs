@@ -189,7 +189,8 @@ pub const STATEMENTS: &[Fact] = &[
     alone("ANALYZE", Lock::ShareUpdateExclusive).passing(),
     catalog("CALL").note(UNKNOWN),
     catalog("CHECKPOINT").passing(),
-    foreign("CLOSE", SESSION, LEAVE_OUT).passing(),
+    foreign("CLOSE CURSOR", SESSION, LEAVE_OUT).passing(),
+    foreign("CLOSE CURSOR ALL", SESSION, LEAVE_OUT).passing(),
     never(
         "CLUSTER",
         Lock::AccessExclusive,

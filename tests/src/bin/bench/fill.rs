@@ -1,143 +1,119 @@
-//! Ways to fill a column of a large table, side by side.
+//! Ways to fill a column of a large table, side by side: what each costs the server.
 
+use crate::cpu;
+use crate::method::{self, Method};
 use crate::report::{Report, ratio};
 use crate::table::{Shape, prepare};
-use pg_migrate_tests::Cluster;
-use postgres::Client;
-use std::time::{Duration, Instant};
-
-type Method = fn(&mut Client);
-
-const METHODS: [(&str, Method); 3] = [
-    ("one UPDATE", one_update),
-    ("keyset, 10,000 rows a batch", keyset),
-    ("pg_migrate", ours),
-];
+use pg_migrate_tests::{Cluster, Db};
+use std::time::Instant;
 
 /// What one method did.
 struct Measure {
     name: &'static str,
-    time: Duration,
+    seconds: f64,
+    cpu: f64,
+    /// Bytes a row, and full-page images.
     wal: f64,
+    images: f64,
+    /// Size after to size before.
     heap: f64,
+    indexes: f64,
+    /// Percent of updates that stayed on their page.
     hot: f64,
 }
 
-pub fn run(cluster: &Cluster, report: &mut Report, shape: &Shape) {
-    report.heading("Filling a column");
-    report.say(&format!(
-        "{} rows of about {} bytes, {} indexes, fillfactor {}; ratios to one UPDATE.",
-        shape.rows,
-        shape.width,
-        shape.indexes + 1,
-        shape.fillfactor
-    ));
-    let measured: Vec<Measure> = METHODS
-        .iter()
-        .map(|&(name, method)| measure(&mut cluster.database().connect(), shape, name, method))
-        .collect();
-    let Some(first) = measured.first() else {
-        return;
-    };
-    let rows: Vec<Vec<String>> = measured
-        .iter()
-        .map(|m| {
-            vec![
-                m.name.to_owned(),
-                format!("{:.1}", m.time.as_secs_f64()),
-                ratio(first.time.as_secs_f64(), m.time.as_secs_f64()),
-                format!("{:.0}", m.wal),
-                ratio(m.wal, first.wal),
-                format!("{:.2}x", m.heap),
-                format!("{:.0}%", m.hot),
-            ]
-        })
-        .collect();
-    let header = [
-        "method",
-        "seconds",
-        "speed",
-        "WAL B/row",
-        "ratio",
-        "heap",
-        "HOT",
-    ];
-    report.table(&header, &rows);
+const HEADER: [&str; 11] = [
+    "method",
+    "seconds",
+    "CPU s",
+    "speed",
+    "by CPU",
+    "WAL B/row",
+    "ratio",
+    "FPIs",
+    "HOT",
+    "heap",
+    "indexes",
+];
+
+/// Figures that others build upon.
+pub struct Ratios {
+    pub speed: f64,
+    pub wal: f64,
+    pub heap: f64,
+    pub hot: f64,
+    /// To the SKIP LOCKED loop.
+    pub to_loop: f64,
 }
 
-fn number(client: &mut Client, sql: &str) -> f64 {
-    client.query_one(sql, &[]).unwrap().get(0)
+pub fn run(cluster: &Cluster, report: &mut Report, shape: &Shape) -> Option<Ratios> {
+    report.say(&format!("**{shape}**"));
+    let measured: Vec<Measure> = method::ALL
+        .iter()
+        .map(|method| measure(&cluster.database(), shape, method))
+        .collect();
+    let first = measured.first()?;
+    let rows: Vec<Vec<String>> = measured.iter().map(|m| m.row(first)).collect();
+    report.table(&HEADER, &rows);
+    let (slow, ours) = (measured.get(2)?, measured.get(3)?);
+    Some(Ratios {
+        speed: first.cpu / ours.cpu,
+        wal: ours.wal / first.wal,
+        heap: ours.heap,
+        hot: ours.hot,
+        to_loop: slow.cpu / ours.cpu,
+    })
 }
 
-fn measure(client: &mut Client, shape: &Shape, name: &'static str, method: Method) -> Measure {
-    prepare(client, shape);
-    let heap = number(client, "SELECT pg_relation_size('t')::float8");
+impl Measure {
+    fn row(&self, first: &Measure) -> Vec<String> {
+        vec![
+            self.name.to_owned(),
+            format!("{:.1}", self.seconds),
+            format!("{:.1}", self.cpu),
+            ratio(first.seconds, self.seconds),
+            ratio(first.cpu, self.cpu),
+            format!("{:.0}", self.wal),
+            ratio(self.wal, first.wal),
+            format!("{:.0}", self.images),
+            format!("{:.0} %", self.hot),
+            format!("{:.2}x", self.heap),
+            format!("{:.2}x", self.indexes),
+        ]
+    }
+}
+
+fn measure(db: &Db, shape: &Shape, method: &Method) -> Measure {
+    prepare(&mut db.connect(), shape);
+    let heap: f64 = db.one("SELECT pg_relation_size('t')::float8");
+    let indexes: f64 = db.one("SELECT pg_indexes_size('t')::float8");
+    // Counters of what came before are on their way for up to a second.
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    db.run("SELECT pg_stat_reset_shared('wal')");
     let written = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8";
-    let wal = number(client, written);
+    let wal: f64 = db.one(written);
+    let used = cpu::seconds(db.cluster());
     let begun = Instant::now();
-    method(client);
-    let time = begun.elapsed();
-    let wal = number(client, written) - wal;
-    let wrong: i64 = client
-        .query_one(
-            "SELECT count(*) FROM t WHERE email IS DISTINCT FROM username",
-            &[],
-        )
-        .unwrap()
-        .get(0);
-    assert_eq!(wrong, 0, "{name} left {wrong} rows unfilled");
-    client
-        .batch_execute("SELECT pg_stat_force_next_flush()")
-        .unwrap();
-    let hot = number(
-        client,
-        "SELECT coalesce(100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0), 0)::float8 FROM pg_stat_user_tables WHERE relname = 't'",
-    );
-    let heap = number(client, "SELECT pg_relation_size('t')::float8") / heap;
+    (method.run)(db);
+    let seconds = begun.elapsed().as_secs_f64();
+    let cpu = cpu::seconds(db.cluster()) - used;
+    let wal = db.one::<f64>(written) - wal;
+    let wrong: i64 = db.one("SELECT count(*) FROM t WHERE email IS DISTINCT FROM username");
+    assert_eq!(wrong, 0, "{} left {wrong} rows unfilled", method.name);
+    std::thread::sleep(std::time::Duration::from_millis(1200));
     #[allow(clippy::cast_precision_loss)]
-    let wal = wal / shape.rows as f64;
-    Measure {
-        name,
-        time,
-        wal,
-        heap,
-        hot,
-    }
-}
-
-fn one_update(client: &mut Client) {
-    client
-        .batch_execute("UPDATE t SET email = username")
-        .unwrap();
-}
-
-fn keyset(client: &mut Client) {
-    let mut last: i64 = 0;
-    loop {
-        let row = client
-            .query_one(
-                "WITH batch AS (SELECT id FROM t WHERE id > $1 ORDER BY id LIMIT 10000),
-                      done AS (UPDATE t SET email = username FROM batch WHERE t.id = batch.id)
-                 SELECT max(id) FROM batch",
-                &[&last],
-            )
-            .unwrap();
-        match row.get::<_, Option<i64>>(0) {
-            Some(id) => last = id,
-            None => return,
-        }
-    }
-}
-
-fn ours(client: &mut Client) {
-    let job: i64 = client
-        .query_one(
-            "SELECT migrate.backfill('t', '{\"email\": \"username\"}'::jsonb, 'email IS NULL')",
-            &[],
-        )
-        .unwrap()
-        .get(0);
-    client
-        .batch_execute(&format!("CALL migrate.run_backfill({job})"))
-        .unwrap();
+    let measure = Measure {
+        name: method.name,
+        seconds,
+        cpu,
+        wal: wal / shape.rows as f64,
+        images: db.one("SELECT wal_fpi::float8 FROM pg_stat_wal"),
+        heap: db.one::<f64>("SELECT pg_relation_size('t')::float8") / heap,
+        indexes: db.one::<f64>("SELECT pg_indexes_size('t')::float8") / indexes,
+        hot: db.one(
+            "SELECT coalesce(100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0), 0)::float8 FROM pg_stat_user_tables WHERE relname = 't'",
+        ),
+    };
+    db.run("DROP TABLE t");
+    measure
 }

@@ -13,6 +13,10 @@ impl Report {
         self.text.push('\n');
     }
 
+    pub fn title(&mut self, text: &str) {
+        self.put(&format!("# {text}\n"));
+    }
+
     pub fn heading(&mut self, text: &str) {
         self.put(&format!("\n## {text}\n"));
     }
@@ -74,4 +78,32 @@ pub fn ratio(value: f64, baseline: f64) -> String {
     } else {
         "-".to_owned()
     }
+}
+
+/// 1234567 as 1,234,567.
+pub fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A figure beside what it should be at least (`more`) or at most.
+pub fn verdict(what: &str, reached: f64, goal: f64, more: bool) -> Vec<String> {
+    let good = if more {
+        reached >= goal
+    } else {
+        reached <= goal
+    };
+    vec![
+        what.to_owned(),
+        format!("{reached:.2}"),
+        format!("{} {goal}", if more { "≥" } else { "≤" }),
+        if good { "reached" } else { "missed" }.to_owned(),
+    ]
 }

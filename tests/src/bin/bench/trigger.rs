@@ -18,10 +18,13 @@ struct Variant {
     install: &'static str,
 }
 
-const TEXTS: &str = "id int, a text, b text, pad int DEFAULT 0";
-const NUMBERS: &str = "id int, a int, b int, pad int DEFAULT 0";
+const TEXTS: &str = "id int, a text, pad int DEFAULT 0, b text";
+const NUMBERS: &str = "id int, a int, pad int DEFAULT 0, b int";
 
-const COPIES: [Variant; 5] = [
+const NOTHING: &str =
+    "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION nothing_in_c()";
+
+const COPIES: [Variant; 6] = [
     Variant {
         name: "no trigger",
         table: TEXTS,
@@ -38,6 +41,11 @@ const COPIES: [Variant; 5] = [
         install: "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION copy_in_c()",
     },
     Variant {
+        name: "C, does nothing",
+        table: TEXTS,
+        install: NOTHING,
+    },
+    Variant {
         name: "plpgsql, one way",
         table: TEXTS,
         install: "CREATE TRIGGER x BEFORE INSERT OR UPDATE ON s FOR EACH ROW EXECUTE FUNCTION one_way()",
@@ -50,7 +58,7 @@ const COPIES: [Variant; 5] = [
 ];
 
 /// An expression over numbers and one over texts, each with no trigger, ours and a generated column.
-const EXPRESSIONS: [(&str, [Variant; 3]); 2] = [
+const EXPRESSIONS: [(&str, [Variant; 4]); 2] = [
     (
         "a * 2 + 1",
         [
@@ -66,8 +74,13 @@ const EXPRESSIONS: [(&str, [Variant; 3]); 2] = [
             },
             Variant {
                 name: "stored generated column",
-                table: "id int, a int, b int GENERATED ALWAYS AS (a * 2 + 1) STORED, pad int DEFAULT 0",
+                table: "id int, a int, pad int DEFAULT 0, b int GENERATED ALWAYS AS (a * 2 + 1) STORED",
                 install: "",
+            },
+            Variant {
+                name: "C, does nothing",
+                table: NUMBERS,
+                install: NOTHING,
             },
         ],
     ),
@@ -86,8 +99,13 @@ const EXPRESSIONS: [(&str, [Variant; 3]); 2] = [
             },
             Variant {
                 name: "stored generated column",
-                table: "id int, a text, b text GENERATED ALWAYS AS (upper(a)) STORED, pad int DEFAULT 0",
+                table: "id int, a text, pad int DEFAULT 0, b text GENERATED ALWAYS AS (upper(a)) STORED",
                 install: "",
+            },
+            Variant {
+                name: "C, does nothing",
+                table: TEXTS,
+                install: NOTHING,
             },
         ],
     ),
@@ -106,7 +124,7 @@ BEGIN
     RETURN NEW;
 END $$";
 
-/// The least that a trigger in C can do: columns 2 and 3 of the table.
+/// The least that a trigger in C can do, with columns 2 and 4 of the table or with nothing.
 const IN_C: &str = r#"
 #include "postgres.h"
 #include "access/htup_details.h"
@@ -119,11 +137,17 @@ Datum copy_in_c(PG_FUNCTION_ARGS)
 {
     TriggerData *data = (TriggerData *) fcinfo->context;
     HeapTuple row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-    int to = 3;
+    int to = 4;
     bool null;
     Datum value = heap_getattr(row, 2, RelationGetDescr(data->tg_relation), &null);
     row = heap_modify_tuple_by_cols(row, RelationGetDescr(data->tg_relation), 1, &to, &value, &null);
     return PointerGetDatum(row);
+}
+PG_FUNCTION_INFO_V1(nothing_in_c);
+Datum nothing_in_c(PG_FUNCTION_ARGS)
+{
+    TriggerData *data = (TriggerData *) fcinfo->context;
+    return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
 }
 "#;
 
@@ -172,7 +196,8 @@ fn make_in_c(db: &Db, client: &mut Client) -> bool {
     compiled.is_ok_and(|status| status.success())
         && client
             .batch_execute(&format!(
-                "CREATE FUNCTION copy_in_c() RETURNS trigger LANGUAGE c AS '{}'",
+                "CREATE FUNCTION copy_in_c() RETURNS trigger LANGUAGE c AS '{0}';
+                 CREATE FUNCTION nothing_in_c() RETURNS trigger LANGUAGE c AS '{0}'",
                 library.display()
             ))
             .is_ok()
@@ -258,7 +283,10 @@ pub fn run(cluster: &Cluster, report: &mut Report) {
     let times = measure(&mut client, &copies);
     copies_table(report, &copies, &times);
     for (expression, variants) in &EXPRESSIONS {
-        let variants: Vec<&Variant> = variants.iter().collect();
+        let variants: Vec<&Variant> = variants
+            .iter()
+            .filter(|variant| in_c || !variant.name.starts_with("C,"))
+            .collect();
         let times = measure(&mut client, &variants);
         expression_table(report, expression, &variants, &times);
     }

@@ -47,14 +47,13 @@ const TAGS: &[&str] = &[
 ];
 
 /// Tags that no statement of the grammar has before it runs.
-const NONE: [&str; 14] = [
+const NONE: [&str; 13] = [
     "UNKNOWN",
     "ALTER ACCESS METHOD",
     "ALTER CAST",
     "ALTER CONSTRAINT",
     "ALTER TRANSFORM",
-    "CLOSE CURSOR",
-    "CLOSE CURSOR ALL",
+    "CLOSE",
     "CREATE CONSTRAINT",
     "CREATE ROUTINE",
     "DROP CONSTRAINT",
