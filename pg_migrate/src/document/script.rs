@@ -365,7 +365,7 @@ fn ignored(text: &str) -> (Vec<String>, Option<String>) {
     let mut rest = text.trim();
     loop {
         let end = rest
-            .find(|letter: char| letter == ',' || letter.is_whitespace())
+            .find(|letter: char| matches!(letter, ',' | ':') || letter.is_whitespace())
             .unwrap_or(rest.len());
         let (word, behind) = rest.split_at(end);
         if !word.is_empty() {

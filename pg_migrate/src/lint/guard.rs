@@ -2,10 +2,11 @@
 //! hint. It must never make a statement fail but by its own word: where it cannot tell, it is silent.
 
 use super::finding::{Finding, Severity, blocks};
-use crate::catalog::{self, observed};
+use crate::catalog::{self, Live, observed};
 use crate::fault::{Fault, Result};
 use crate::pg::utility::{self, Judge, Level, Verdict};
 use crate::pg::{settings, subtransaction, transaction};
+use crate::recipe::facts::Facts;
 use pgrx::PostgresGucEnum;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
@@ -105,7 +106,7 @@ fn told(finding: &Finding) -> Fault {
     })
 }
 
-/// A temporary table, one that this transaction made, or one of this extension.
+/// A temporary table, one that this transaction made, one of this extension, or one without rows.
 fn nobody_else_uses(finding: &Finding) -> Result<bool> {
     let Some(relation) = &finding.relation else {
         return Ok(false);
@@ -116,5 +117,8 @@ fn nobody_else_uses(finding: &Finding) -> Result<bool> {
     let apart = observed::relations(&[oid])?
         .get(&oid)
         .is_none_or(|found| found.temporary || found.internal);
-    Ok(apart || transaction::made_here(oid))
+    if apart || transaction::made_here(oid) {
+        return Ok(true);
+    }
+    Ok(Live.table(relation)?.is_some_and(|table| table.empty))
 }

@@ -72,19 +72,3 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static Rule)> {
 pub fn named(name: &str) -> Option<&'static Rule> {
     all().map(|(_, rule)| rule).find(|rule| rule.name == name)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_rule_has_a_name_of_its_own() {
-        let names: Vec<_> = all().map(|(_, rule)| rule.name).collect();
-        for (at, name) in names.iter().enumerate() {
-            assert!(!names[..at].contains(name), "{name}");
-            let plain = |letter: char| letter.is_ascii_lowercase() || letter == '-';
-            assert!(name.chars().all(plain), "{name}");
-            assert!(named(name).is_some());
-        }
-    }
-}

@@ -1,7 +1,7 @@
 //! The cases that stand beside each family of rules.
 
 use crate::{literal, schema};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FILES: &[(&str, &str)] = &[
     (
@@ -169,6 +169,13 @@ fn every_rule_has_bad_and_good_cases_in_the_file_of_its_family() {
         families.insert(case.rule, case.family);
     }
     let rules = schema().rows("SELECT rule, family FROM migrate.lint_rules()");
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let names: BTreeSet<&str> = rules.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names.len(), rules.len(), "every rule has a name of its own");
+    assert!(
+        names.iter().all(|name| name.chars().all(plain)),
+        "{names:?}"
+    );
     for row in &rules {
         let (rule, family) = (row[0].as_str(), row[1].as_str());
         if ELSEWHERE.contains(&rule) {

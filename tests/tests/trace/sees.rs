@@ -3,7 +3,6 @@
 use crate::{only, tables, trace};
 use serde_json::json;
 use std::thread;
-use std::time::Duration;
 
 #[test]
 fn a_rewrite_with_its_indexes() {
@@ -240,7 +239,6 @@ fn who_has_to_wait() {
                 && line.contains("waits for ACCESS SHARE on public.t")),
         "{seen:#?}"
     );
-    thread::sleep(Duration::from_millis(1));
 }
 
 #[test]
