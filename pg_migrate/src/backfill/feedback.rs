@@ -75,15 +75,23 @@ pub fn pinned_for(pins: i32) -> Duration {
     Duration::from_millis(10 << pins.clamp(0, 5))
 }
 
-/// What a row is taken to grow by, in bytes, after `fitted` rows were thought to fit on their pages
-/// and `hot` of them did.
-pub fn grows(before: i32, fitted: i64, hot: i64) -> i32 {
+/// What a row is taken to grow by, in bytes: as much as was `measured`, or more where of `fitted`
+/// rows that were thought to fit on their pages only `hot` did.
+pub fn grows(before: i32, measured: Option<i32>, fitted: i64, hot: i64) -> i32 {
     const MOST: i32 = 2000;
+    let after = measured.unwrap_or(before);
     if fitted > 100 && hot * 20 < fitted * 19 {
-        (before + before / 2 + 8).min(MOST)
+        after.max(before + before / 2 + 8).min(MOST)
     } else {
-        before
+        after.min(MOST)
     }
+}
+
+/// Visits that a window divided into so many is to have after the one under way, the last one, which
+/// only looks for what was overlooked, not counted. Two at least: fewer would move the most.
+pub fn visits_after(window: &Window, stripes: f64) -> usize {
+    let after = stripes as i32 - 1 - window.visit;
+    usize::try_from(after).unwrap_or(0).max(2)
 }
 
 /// How long ranges whose rows are locked by others are left alone after the `retries`-th look.
@@ -149,6 +157,25 @@ mod tests {
         assert_eq!(window(16_384), 4096);
         assert_eq!(window(1 << 20), 8192);
         assert_eq!(window(16), 64);
+    }
+
+    #[test]
+    fn growth_is_what_was_measured_or_what_rows_that_did_not_fit_say() {
+        assert_eq!(grows(0, None, 1000, 1000), 0);
+        assert_eq!(grows(40, Some(12), 1000, 990), 12);
+        assert_eq!(grows(8, Some(12), 1000, 500), 20);
+        assert_eq!(grows(8, None, 1000, 500), 20);
+        assert_eq!(grows(1990, None, 1000, 0), 2000);
+    }
+
+    #[test]
+    fn visits_count_down_to_two() {
+        let at = |visit| Window {
+            visit,
+            ..Window::default()
+        };
+        let after = [0, 1, 5, 30].map(|visit| visits_after(&at(visit), 10.0));
+        assert_eq!(after, [9, 8, 4, 2]);
     }
 
     #[test]

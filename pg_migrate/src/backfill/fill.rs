@@ -9,7 +9,7 @@ use super::work;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job};
 use crate::pg::spi::{self, Arg};
-use crate::pg::{settings, subtransaction};
+use crate::pg::{kept, settings, subtransaction};
 use crate::sync;
 use serde::Deserialize;
 use serde_json::Value;
@@ -230,10 +230,12 @@ impl<'a> Filler<'a> {
             scope.set("lock_timeout", WINDOW_WAIT);
             // Of a small table PostgreSQL would rather read every row and look each up in the list.
             scope.set("enable_seqscan", "off");
-            let count = self.update(
-                &format!("{}.ctid = ANY ($1) AND {}", self.alias, self.job.condition),
-                &[Arg::Tids(places)],
+            // Planned once, for each owner: a plan may hold inlined what only its role may call.
+            let which = format!(
+                "{}.ctid = ANY ($1) AND {} /* of role {} */",
+                self.alias, self.job.condition, self.job.owner
             );
+            let count = kept::fixed(|| self.update(&which, &[Arg::Tids(places)]));
             drop(scope);
             count
         })

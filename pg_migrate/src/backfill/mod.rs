@@ -23,6 +23,7 @@ mod keys;
 mod memory;
 mod notes;
 mod passes;
+mod room;
 mod spec;
 mod storage;
 mod stripes;

@@ -4,12 +4,30 @@
 //! Only speed depends on it: a row that is not noted is one of the last visit, which reads all; one
 //! that is noted and needs nothing any more does not match the condition.
 
+/// How a page was when it was last looked at, and what was done to it then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Bytes of room, before anything was done.
+    pub room: usize,
+    /// Rows that were to be filled where they stand. 0: there is nothing to be learnt from it.
+    pub fitted: usize,
+}
+
+/// A block whose rows are being visited.
+pub struct Stop<'a> {
+    pub block: u32,
+    /// Rows noted there that are left, the one asked about included.
+    pub left: usize,
+    pub past: &'a mut Past,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Block {
     block: u32,
     /// Its lines in `lines`.
     next: usize,
     end: usize,
+    past: Past,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -52,6 +70,7 @@ impl Notes {
                 block,
                 next: self.lines.len(),
                 end: self.lines.len() + 1,
+                past: Past::default(),
             }),
         }
         self.lines.push(line);
@@ -59,19 +78,28 @@ impl Notes {
 
     /// Rows still noted in `[first, end)`, block by block: `take` says of each row in turn whether it
     /// is taken now, and its first no is one for the rest of the block. Gives how many are left.
-    pub fn visit(&mut self, first: i64, end: i64, mut take: impl FnMut(u32, u16) -> bool) -> i64 {
+    pub fn visit(
+        &mut self,
+        first: i64,
+        end: i64,
+        mut take: impl FnMut(&mut Stop, u16) -> bool,
+    ) -> i64 {
         let mut left = 0;
         let begin = self.blocks.partition_point(|b| i64::from(b.block) < first);
         for block in self.blocks.iter_mut().skip(begin) {
             if i64::from(block.block) >= end {
                 break;
             }
-            while block.next < block.end
-                && self
-                    .lines
-                    .get(block.next)
-                    .is_some_and(|&line| take(block.block, line))
-            {
+            while block.next < block.end {
+                let mut stop = Stop {
+                    block: block.block,
+                    left: block.end - block.next,
+                    past: &mut block.past,
+                };
+                let line = self.lines.get(block.next);
+                if !line.is_some_and(|&line| take(&mut stop, line)) {
+                    break;
+                }
                 block.next += 1;
             }
             left += block.end - block.next;
@@ -104,15 +132,15 @@ mod tests {
     fn taken(notes: &mut Notes, first: i64, end: i64, most: usize) -> (Vec<(u32, u16)>, i64) {
         let mut taken = Vec::new();
         let mut here = (0, 0);
-        let left = notes.visit(first, end, |block, line| {
-            here = if here.0 == block {
-                (block, here.1 + 1)
+        let left = notes.visit(first, end, |stop, line| {
+            here = if here.0 == stop.block {
+                (stop.block, here.1 + 1)
             } else {
-                (block, 1)
+                (stop.block, 1)
             };
             let yes = here.1 <= most;
             if yes {
-                taken.push((block, line));
+                taken.push((stop.block, line));
             }
             yes
         });

@@ -6,6 +6,7 @@ use crate::fault::Result;
 use crate::pg::spi::{self, Arg};
 use crate::pg::{kept, settings};
 use serde::Deserialize;
+use std::cell::Cell;
 
 /// Catalog queries see nothing that the caller put on the search path.
 fn read<T: serde::de::DeserializeOwned>(sql: &str, args: &[Arg]) -> Result<Vec<T>> {
@@ -249,6 +250,27 @@ pub fn hot_updates(leaf: u32) -> Result<i64> {
         &[Arg::Oid(leaf)],
     )?;
     Ok(rows.first().map_or(0, |row| row.hot))
+}
+
+/// Whether the server can compress page images in the WAL with LZ4 (PostgreSQL 15, if built so).
+pub fn has_lz4() -> Result<bool> {
+    thread_local! {
+        static KNOWN: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+    #[derive(Deserialize)]
+    struct Row {
+        has: bool,
+    }
+    if let Some(known) = KNOWN.get() {
+        return Ok(known);
+    }
+    let rows: Vec<Row> = read(
+        "SELECT coalesce('lz4' = ANY (enumvals), false) AS has FROM pg_settings WHERE name = 'wal_compression'",
+        &[],
+    )?;
+    let has = rows.first().is_some_and(|row| row.has);
+    KNOWN.set(Some(has));
+    Ok(has)
 }
 
 /// Who has the oldest snapshot that keeps dead rows, in words.

@@ -5,7 +5,8 @@
 //! visit moves a part of each full page's rows elsewhere. Once that is behind every snapshot,
 //! pruning gives their room back, and each later visit updates as many rows as the page has room
 //! for: heap-only tuples, which need no index entries, little WAL, and no room besides. A page that
-//! has room from the start moves none away. The last visit takes whatever is left.
+//! has room from the start moves none away. The last visit takes whatever is left. How much a row
+//! grows shows from the second later visit on, in the room that the one before has used.
 //!
 //! The first visit's UPDATE asks for each row (`migrate.backfill_room`), page by page in the order of
 //! the scan, while what it is asked about is here, in the backend; rows that are refused are noted.
@@ -13,15 +14,18 @@
 //! reading every row of a page again for each visit would be the greater part of the work. Only
 //! speed and size depend on all this: a row that is refused is one of a later visit.
 
-use super::notes::Notes;
+use super::notes::{Notes, Past, Stop};
+use super::room::Ground;
 use crate::pg::page::{self, Page};
 use std::cell::RefCell;
 
 /// What a visit may do with a row that does not fit on its page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Spill {
-    /// One row in so many is moved away, where the page has no room.
-    OneIn(f64),
+    /// As many are moved away as it takes for the others to fit in so many visits after this one.
+    First(usize),
+    /// The same on a page with room for one at least: what has none may be kept by an old snapshot.
+    Again(usize),
     /// It waits for a later visit.
     No,
 }
@@ -36,6 +40,15 @@ pub struct Tally {
     /// Rows left for a later visit.
     pub left: i64,
     pub pages: i64,
+    /// Of the pages when they were looked at: bytes of room, rows, the bytes that those take and
+    /// those that their new versions will.
+    pub room: i64,
+    pub lines: i64,
+    pub stands: i64,
+    pub needs: i64,
+    /// Bytes of room that filling `learnt` rows has cost.
+    pub grown: i64,
+    pub learnt: i64,
 }
 
 impl Tally {
@@ -49,6 +62,19 @@ impl Tally {
         self.spilled += other.spilled;
         self.left += other.left;
         self.pages += other.pages;
+        self.room += other.room;
+        self.lines += other.lines;
+        self.stands += other.stands;
+        self.needs += other.needs;
+        self.grown += other.grown;
+        self.learnt += other.learnt;
+    }
+
+    /// Bytes that filling a row adds to it; `None`: too few were seen.
+    pub fn growth(&self) -> Option<i32> {
+        const FEW: i64 = 100;
+        let each = self.grown.checked_div(self.learnt)? - LINE as i64;
+        (self.learnt >= FEW).then(|| i32::try_from(each.max(0)).unwrap_or(i32::MAX))
     }
 }
 
@@ -59,6 +85,8 @@ pub struct Visit {
     spill: Spill,
     /// Bytes that filling a row is taken to add to it.
     grows: usize,
+    /// Rows to be filled that a page is taken to have.
+    rows: usize,
     block: Option<u32>,
     page: Page,
     /// Room left on the page, in bytes, and rows that may still be moved away from it.
@@ -77,11 +105,12 @@ fn aligned(bytes: usize) -> usize {
 }
 
 impl Visit {
-    pub fn new(relation: u32, spill: Spill, grows: usize, notes: Notes) -> Self {
+    pub fn new(relation: u32, spill: Spill, grows: usize, rows: usize, notes: Notes) -> Self {
         Visit {
             relation,
             spill,
             grows,
+            rows,
             block: None,
             page: Page::default(),
             room: 0,
@@ -104,13 +133,13 @@ impl Visit {
         let heap = page::Heap::open(self.relation);
         let mut notes = std::mem::take(&mut self.notes);
         let mut picked = Vec::new();
-        let left = notes.visit(first, end, |block, line| {
-            if !heap.has(block) {
+        let left = notes.visit(first, end, |stop, line| {
+            if !heap.has(stop.block) {
                 return true;
             }
-            let taken = self.answer(block, line, |_, block, page| heap.look(block, page, true));
+            let taken = self.stop(stop, line, |block, page| heap.look(block, page, true));
             if taken {
-                picked.push((block, line));
+                picked.push((stop.block, line));
             }
             taken
         });
@@ -119,9 +148,45 @@ impl Visit {
         picked
     }
 
+    /// Whether the noted row at `line` (from 1) is one of this visit.
+    fn stop(&mut self, stop: &mut Stop, line: u16, look: impl FnOnce(u32, &mut Page)) -> bool {
+        if self.block != Some(stop.block) {
+            look(stop.block, &mut self.page);
+            self.turn_to(stop.block, stop.left);
+            self.learn(*stop.past);
+            *stop.past = Past {
+                room: self.page.free,
+                fitted: 0,
+            };
+        }
+        let (fitted, spilled) = (self.tally.fitted, self.tally.spilled);
+        let taken = self.answer(line);
+        if self.tally.spilled > spilled {
+            // What leaves gives room, which would hide what the others take.
+            stop.past.room = 0;
+        }
+        stop.past.fitted += usize::from(self.tally.fitted > fitted);
+        taken
+    }
+
+    /// What the visit before has used of the room on the page.
+    fn learn(&mut self, past: Past) {
+        if past.fitted > 0 && past.room > 0 && past.room >= self.page.free {
+            #[allow(clippy::cast_possible_wrap)]
+            {
+                self.tally.grown += (past.room - self.page.free) as i64;
+                self.tally.learnt += past.fitted as i64;
+            }
+        }
+    }
+
     /// Whether the row at `line` (from 1) of `block` is one of this visit.
     fn takes(&mut self, block: u32, line: u16, look: impl FnOnce(u32, u32, &mut Page)) -> bool {
-        let taken = self.answer(block, line, look);
+        if self.block != Some(block) {
+            look(self.relation, block, &mut self.page);
+            self.turn_to(block, self.rows);
+        }
+        let taken = self.answer(line);
         if !taken {
             self.tally.left += 1;
             self.notes.note(block, line);
@@ -129,11 +194,7 @@ impl Visit {
         taken
     }
 
-    fn answer(&mut self, block: u32, line: u16, look: impl FnOnce(u32, u32, &mut Page)) -> bool {
-        if self.block != Some(block) {
-            look(self.relation, block, &mut self.page);
-            self.turn_to(block);
-        }
+    fn answer(&mut self, line: u16) -> bool {
         let length = self
             .page
             .lengths
@@ -158,25 +219,36 @@ impl Visit {
         aligned(usize::from(length) + self.grows) + LINE
     }
 
-    fn turn_to(&mut self, block: u32) {
+    /// Begins with a page, on which about so many rows are to be filled.
+    fn turn_to(&mut self, block: u32, to_fill: usize) {
         self.block = Some(block);
         self.room = self.page.free + LINE; // PageGetHeapFreeSpace has set a line pointer aside
-        self.tally.pages += 1;
-        let rows = self.page.lengths.iter().filter(|&&length| length > 0);
-        self.to_spill = match self.spill {
-            Spill::No => 0,
-            Spill::OneIn(stripes) => {
-                let (count, bytes) = rows.fold((0_usize, 0), |(count, bytes), &length| {
-                    (count + 1, bytes + self.need(length))
-                });
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                #[allow(clippy::cast_precision_loss)]
-                let wanted = (count as f64 / stripes).ceil() as usize;
-                // What fits anyhow makes room for the visits after it too.
-                let fit = (self.room * count).checked_div(bytes).unwrap_or(0);
-                wanted.saturating_sub(fit)
-            }
+        let (mut lines, mut stands, mut needs) = (0, 0, 0);
+        for &length in self.page.lengths.iter().filter(|&&length| length > 0) {
+            lines += 1;
+            stands += aligned(usize::from(length));
+            needs += self.need(length);
+        }
+        let ground = Ground {
+            rows: to_fill.min(lines),
+            room: self.room,
+            stands: stands.checked_div(lines).unwrap_or(0),
+            needs: needs.checked_div(lines).unwrap_or(0),
         };
+        self.to_spill = match self.spill {
+            Spill::First(visits) => ground.moves(visits, 0),
+            Spill::Again(visits) if self.room >= ground.needs => ground.moves(visits, 1),
+            Spill::Again(_) | Spill::No => 0,
+        };
+        #[allow(clippy::cast_possible_wrap)]
+        self.tally.add(Tally {
+            pages: 1,
+            room: self.room as i64,
+            lines: lines as i64,
+            stands: stands as i64,
+            needs: needs as i64,
+            ..Tally::default()
+        });
     }
 }
 
@@ -214,7 +286,7 @@ mod tests {
 
     /// A page of `rows` rows of 100 bytes with `free` bytes, and how many of them a visit takes.
     fn taken(spill: Spill, rows: usize, free: usize) -> Tally {
-        let mut visit = Visit::new(1, spill, 4, Notes::default());
+        let mut visit = Visit::new(1, spill, 4, rows, Notes::default());
         for line in 1..=rows {
             let line = u16::try_from(line).unwrap_or(0);
             visit.takes(7, line, |_, _, page| {
@@ -227,16 +299,16 @@ mod tests {
 
     #[test]
     fn a_full_page_gives_one_row_in_so_many_away() {
-        let tally = taken(Spill::OneIn(8.0), 50, 10);
+        let tally = taken(Spill::First(8), 50, 10);
         assert_eq!((tally.fitted, tally.spilled, tally.left), (0, 7, 43));
     }
 
     #[test]
     fn a_page_with_room_gives_none_away() {
         // 104 + 4 bytes a row.
-        let tally = taken(Spill::OneIn(8.0), 50, 7 * 108);
+        let tally = taken(Spill::First(8), 50, 7 * 108);
         assert_eq!((tally.fitted, tally.spilled, tally.left), (7, 0, 43));
-        let tally = taken(Spill::OneIn(8.0), 50, 3 * 108);
+        let tally = taken(Spill::First(8), 50, 3 * 108);
         assert_eq!((tally.fitted, tally.spilled, tally.left), (3, 4, 43));
     }
 
@@ -250,7 +322,7 @@ mod tests {
     #[test]
     fn each_page_is_looked_at_once() {
         let mut looks = 0;
-        let mut visit = Visit::new(1, Spill::No, 0, Notes::default());
+        let mut visit = Visit::new(1, Spill::No, 0, 50, Notes::default());
         for (block, line) in [(1, 1), (1, 2), (2, 1)] {
             visit.takes(block, line, |_, _, _| looks += 1);
         }

@@ -38,14 +38,14 @@ pub fn scan(
         return batch.revisit(range);
     }
     let mut window = range.window.clone();
-    let (next, pinned, fitted) = if window.visit == 0 {
-        let (next, fitted) = batch.open(range, &mut window)?;
-        (next, None, fitted)
+    let (next, pinned, tally) = if window.visit == 0 {
+        let (next, tally) = batch.open(range, &mut window)?;
+        (next, None, tally)
     } else {
         batch.go_on(range, &mut window)?
     };
     let hot = storage::hot_updates(range.relation)? - batch.hot;
-    window.grows = feedback::grows(window.grows, fitted, hot);
+    window.grows = feedback::grows(window.grows, tally.growth(), tally.fitted, hot);
     let mut left = Blocks::from_flat(&range.skipped);
     let still_locked = batch.note_locked(&mut left);
     let done = next >= range.end_block && left.is_empty();
@@ -113,9 +113,9 @@ impl Batch<'_> {
     }
 
     /// The first visit of a window, in as many batches as it takes. Gives where the range goes on.
-    fn open(&mut self, range: &Range, window: &mut Window) -> Result<(i64, i64)> {
+    fn open(&mut self, range: &Range, window: &mut Window) -> Result<(i64, Tally)> {
         if window.stripes == 0 {
-            window.stripes = self.wanted();
+            window.stripes = self.wanted(window);
         }
         let stripes = self.stripes(range, window)?;
         let mut tally = Tally::default();
@@ -133,13 +133,15 @@ impl Batch<'_> {
             let to = end.min(at + self.feedback.chunk);
             let way = match stripes {
                 None => Way::All,
-                Some(stripes) => Way::Asking(self.visit(range, window, Spill::OneIn(stripes))),
+                Some(stripes) => {
+                    let spill = Spill::First(feedback::visits_after(window, stripes));
+                    Way::Asking(self.visit(range, window, spill))
+                }
             };
             let found = self.blocks(at, to, way)?;
-            #[allow(clippy::cast_precision_loss)]
-            self.memory
-                .model
-                .found(found.pages as f64, found.rows() as f64);
+            if stripes.is_some() {
+                self.memory.model.found(&found);
+            }
             tally.add(found);
             at = to;
         }
@@ -149,22 +151,22 @@ impl Batch<'_> {
         window.at = at;
         window.end = at;
         if at < end && window.left > 0 {
-            return Ok((range.next_block, tally.fitted));
+            return Ok((range.next_block, tally));
         }
         if window.left == 0 {
             *window = window.next();
-            return Ok((at, tally.fitted));
+            return Ok((at, tally));
         }
         window.visit = 1;
         window.at = range.next_block;
         window.before = window.left;
         window.left = 0;
-        Ok((range.next_block, tally.fitted))
+        Ok((range.next_block, tally))
     }
 
     /// A later visit of the window. Gives where the range goes on, and how often an old snapshot has
     /// kept the room from being there that the first visit made.
-    fn go_on(&mut self, range: &Range, window: &mut Window) -> Result<(i64, Option<i32>, i64)> {
+    fn go_on(&mut self, range: &Range, window: &mut Window) -> Result<(i64, Option<i32>, Tally)> {
         let stripes = self.stripes(range, window)?;
         let last = stripes.is_none_or(|stripes| feedback::is_last(window, stripes));
         let noted = self.memory.notes.cover(range.next_block, window.end);
@@ -176,7 +178,13 @@ impl Batch<'_> {
         {
             let to = window.end.min(window.at + self.feedback.chunk);
             let spill = match stripes {
-                Some(stripes) if window.short => Spill::OneIn(stripes),
+                Some(stripes) if window.short => {
+                    Spill::First(feedback::visits_after(window, stripes))
+                }
+                // How much rows grow is known from the second later visit on.
+                Some(stripes) if window.visit > 1 && window.pins == 0 => {
+                    Spill::Again(feedback::visits_after(window, stripes))
+                }
                 _ => Spill::No,
             };
             let way = match (last, noted) {
@@ -190,43 +198,43 @@ impl Batch<'_> {
         window.left += tally.left;
         window.moved += tally.spilled;
         if window.at < window.end {
-            return Ok((range.next_block, None, tally.fitted));
+            return Ok((range.next_block, None, tally));
         }
         // That no row is noted does not say that there is none.
         if last || window.left == 0 && !noted {
             let next = window.end;
             *window = window.next();
-            return Ok((next, None, tally.fitted));
+            return Ok((next, None, tally));
         }
         window.at = range.next_block;
         let short = feedback::is_short(window, stripes.unwrap_or(1.0));
         window.before = window.left;
         window.left = 0;
-        // Rows grow as they are filled: what was moved away at first may not be enough.
+        // Rows grow more than was known: what was moved away at first may not be enough.
         window.short = short && window.visit > 1;
         if !short || window.short {
             window.visit += 1;
             window.pins = 0;
-            return Ok((range.next_block, None, tally.fitted));
+            return Ok((range.next_block, None, tally));
         }
         window.pins += 1;
         if window.pins > feedback::MOST_PINS {
             let why = storage::oldest_snapshot()?;
             ledger::set_unstriped(self.job.job, &why)?;
         }
-        Ok((range.next_block, Some(window.pins), tally.fitted))
+        Ok((range.next_block, Some(window.pins), tally))
     }
 
     fn visit(&mut self, range: &Range, window: &Window, spill: Spill) -> Visit {
         let notes = std::mem::take(&mut self.memory.notes);
-        Visit::new(range.relation, spill, window.grows(), notes)
+        let rows = self.memory.model.rows_a_page();
+        Visit::new(range.relation, spill, window.grows(), rows, notes)
     }
 
     /// Into how many visits a window that begins now is divided.
-    fn wanted(&self) -> i32 {
+    fn wanted(&self, window: &Window) -> i32 {
         match self.job.stripes {
-            #[allow(clippy::cast_possible_truncation)]
-            0 => self.memory.model.stripes() as i32,
+            0 => self.memory.model.stripes(window.grows()),
             given => given,
         }
     }

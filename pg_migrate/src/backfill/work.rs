@@ -120,7 +120,9 @@ pub fn batch(job: i64) -> Result<Batch> {
         alone,
         yields: gate.yields,
     };
+    let small = compressing()?;
     let outcome = subtransaction::attempt(|| piece(&found, company));
+    drop(small);
     // Somebody's own transaction may be one that is to be prepared.
     if let Ok(batch) = &outcome
         && alone
@@ -134,6 +136,19 @@ pub fn batch(job: i64) -> Result<Batch> {
         }
         Err(fault)
     })
+}
+
+/// While it lives, page images go into the WAL compressed by LZ4, where the server can and was not
+/// told of another way. A backfill touches every page: images are most of its WAL, and compressing
+/// them costs less than writing, sending and archiving what it saves. Anything slower than LZ4 does
+/// not pay.
+fn compressing() -> Result<Option<settings::Scope>> {
+    if settings::value("wal_compression").as_deref() != Some("off") || !storage::has_lz4()? {
+        return Ok(None);
+    }
+    let scope = settings::Scope::new();
+    scope.set_as_server("wal_compression", "lz4");
+    Ok(Some(scope))
 }
 
 fn report(job: &Job, rows: i64, idle: bool) -> Result<Batch> {
