@@ -9,7 +9,7 @@ use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, StepRow};
 use crate::lint::trace::watched;
 use crate::pg::{background, settings, spi, subtransaction};
-use crate::recipe::step::{AlsoLock, Kind, Lock, Undo};
+use crate::recipe::step::{AlsoLock, Kind, Undo};
 use serde_json::Value;
 use std::time::Instant;
 
