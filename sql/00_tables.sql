@@ -187,6 +187,15 @@ CREATE TABLE migrate.event (
 );
 CREATE INDEX event_revision ON migrate.event (revision, event);
 
+-- The schema as a migration left it when it came to rest: only the last row counts.
+CREATE TABLE migrate.picture (
+    picture         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    taken_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- What migrate.fingerprint() said: {"object": "definition", …}; null: something was locked for so
+    -- long that it could not be asked.
+    objects         jsonb
+);
+
 -- Work for a background worker: one top-level statement, or driving the queue.
 CREATE TABLE migrate.worker (
     worker          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -308,6 +308,29 @@ fn test(
     function(|| rehearsed(&engine::named_or_read(given(document)?)?))
 }
 
+/// What others have changed in the schema since a migration last came to rest: one row per object that
+/// was `made`, `changed` or is `gone`, with everything about it then and now. Changes nothing.
+#[pg_extern(schema = "migrate")]
+#[allow(clippy::type_complexity)] // the SQL signature is read from it
+fn drift() -> TableIterator<
+    'static,
+    (
+        name!(object, String),
+        name!(change, String),
+        name!(expected, Option<String>),
+        name!(found, Option<String>),
+    ),
+> {
+    function(|| {
+        Ok(TableIterator::new(
+            engine::drift()?
+                .into_iter()
+                .map(|one| (one.object, one.change, one.expected, one.found))
+                .collect::<Vec<_>>(),
+        ))
+    })
+}
+
 /// Looks for what stands against ending the migration: rows on which old and new column disagree,
 /// invalid indexes, unvalidated constraints, missing triggers. One row per check.
 #[pg_extern(schema = "migrate")]

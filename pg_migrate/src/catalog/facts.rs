@@ -13,6 +13,7 @@ use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
     Retyped, Table,
 };
+use crate::recipe::script::schemas_of;
 use crate::recipe::written::Earlier;
 use crate::recipe::{How, Touch, touch_trigger};
 use serde::Deserialize;
@@ -120,6 +121,29 @@ impl Facts for Live {
             &[Arg::Oid(oid)],
         )?;
         Ok(row.and_then(|row| row.value))
+    }
+
+    fn search_path(&self) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Path {
+            path: String,
+            user: String,
+        }
+        let found: Option<Path> = spi::first(
+            "SELECT pg_catalog.current_setting('search_path') AS path, current_user::text AS user",
+            &[],
+        )?;
+        Ok(found.map_or_else(Vec::new, |found| {
+            let schemas = schemas_of(&found.path).into_iter();
+            let known = |name: String| {
+                if name == "$user" {
+                    found.user.clone()
+                } else {
+                    name
+                }
+            };
+            schemas.map(known).collect()
+        }))
     }
 
     fn landing(&self, name: &str) -> Result<(String, String)> {

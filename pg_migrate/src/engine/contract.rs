@@ -2,7 +2,7 @@
 
 use super::context::{Transactions, may_drive};
 use super::drive::recording;
-use super::{register, run};
+use super::{drift, register, run};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
@@ -49,6 +49,7 @@ pub fn contract(transactions: &mut dyn Transactions, word: &str) -> Result<()> {
         what: "applied",
         ..Event::default()
     })?;
+    drift::at_rest(transactions.mode())?;
     transactions.commit();
     Ok(())
 }

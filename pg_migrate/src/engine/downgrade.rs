@@ -3,7 +3,7 @@
 use super::context::{Transactions, may_drive};
 use super::drive::recording;
 use super::run::{self, Progress};
-use super::{contract, locks, register, start};
+use super::{contract, drift, locks, register, start};
 use crate::document::model::Operation;
 use crate::document::{self, Defaults};
 use crate::fault::{Fault, Result, state};
@@ -139,6 +139,7 @@ fn one(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
         what: "taken back",
         ..Event::default()
     })?;
+    drift::at_rest(transactions.mode())?;
     transactions.commit();
     Ok(())
 }

@@ -233,6 +233,7 @@ fn advance(
     match again {
         None => {
             start::settle(id)?;
+            super::drift::at_rest(transactions.mode())?;
             Ok(Some(Progress::Done))
         }
         Some(step) if step.phase == Phase::Expand => {

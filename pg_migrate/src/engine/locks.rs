@@ -17,7 +17,7 @@ pub struct Want {
     /// The table without its partitions.
     pub only: bool,
     /// 0 for a table. Views come before what they read, as for those who read them; sequences last.
-    pub rank: i64,
+    pub rank: i32,
 }
 
 /// One want per relation, the strongest; in a fixed order, so that two migrations cannot deadlock.
@@ -161,7 +161,7 @@ mod tests {
             relation: relation.into(),
             lock,
             only: false,
-            rank: i64::from(relation.contains("view")),
+            rank: i32::from(relation.contains("view")),
         };
         assert_eq!(
             ordered(vec![

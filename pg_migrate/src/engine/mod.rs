@@ -6,6 +6,7 @@ mod aside;
 mod context;
 mod contract;
 mod downgrade;
+mod drift;
 mod drive;
 mod drivers;
 mod locks;
@@ -26,6 +27,7 @@ pub use aside::{
 pub use context::{Caller, Mode};
 pub use contract::contract;
 pub use downgrade::downgrade;
+pub use drift::drift;
 pub use drive::{Scope, drive, upgrade};
 pub use drivers::{grant_to, help_with, launch_driver, schedule, stop_drivers, unschedule};
 pub use objects::{move_relation, move_relation_back, replace_view, set_aside_type, stays};

@@ -185,9 +185,12 @@ pub fn set_aside_type(name: &str, revision: &str) -> Result<()> {
                FROM pg_catalog.pg_type t \
                JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_type'::regclass \
                     AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = 'n' AND t.oid = pg_catalog.to_regtype($1) \
-               LEFT JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid \
+               LEFT JOIN pg_catalog.pg_attrdef e ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND e.oid = d.objid \
+               LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid \
+               LEFT JOIN pg_catalog.pg_class c ON c.oid = coalesce(e.adrelid, k.conrelid, \
+                    CASE WHEN d.classid = 'pg_catalog.pg_class'::regclass THEN d.objid END) \
                LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0) u",
+               LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = coalesce(e.adnum, nullif(d.objsubid, 0))) u",
         &[Arg::Text(&object.sql)],
     )?;
     let noun = &object.noun;

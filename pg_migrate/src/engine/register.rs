@@ -1,7 +1,7 @@
 //! Bringing a document into history; stamping, baselining, repairing.
 
-use super::context::Transactions;
-use super::{settings, start};
+use super::context::{Mode, Transactions};
+use super::{drift, settings, start};
 use crate::backfill;
 use crate::catalog;
 use crate::document::{self, Defaults, Document};
@@ -218,6 +218,7 @@ pub fn stamp(word: &str) -> Result<Vec<String>> {
             ..Event::default()
         })?;
     }
+    drift::at_rest(Mode::Caller)?;
     Ok(path)
 }
 
@@ -238,7 +239,7 @@ pub fn baseline(revision: &str, message: Option<&str>) -> Result<()> {
     };
     graph()?.check_new(&node)?;
     insert(&document, State::Applied)?;
-    Ok(())
+    drift::at_rest(Mode::Caller)
 }
 
 /// After a failure: `retry` queues the failed step again, `skip` passes over it (its work was done
@@ -273,6 +274,7 @@ pub fn repair(word: &str, action: &str) -> Result<String> {
             ledger::set_step(&step, "skipped", None)?;
             if direction == "up" && row.state != State::Contracting {
                 start::settle(id)?;
+                drift::at_rest(Mode::Caller)?;
             }
             format!("step {} of migration \"{id}\" is skipped", step.step)
         }

@@ -9,7 +9,7 @@ use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, StepRow};
 use crate::lint::trace::watched;
 use crate::pg::{background, settings, spi, subtransaction};
-use crate::recipe::step::{Kind, Lock, Undo};
+use crate::recipe::step::{AlsoLock, Kind, Undo};
 use serde_json::Value;
 use std::time::Instant;
 
@@ -34,22 +34,12 @@ pub fn wants(step: &StepRow) -> Vec<Want> {
             rank: 0,
         });
     }
-    let also = step.args.get("also_locks").and_then(Value::as_array);
-    for also in also.into_iter().flatten() {
-        let relation = also.get("relation").and_then(Value::as_str);
-        let lock = also
-            .get("lock")
-            .and_then(|lock| serde_json::from_value::<Lock>(lock.clone()).ok());
-        let rank = also.get("rank").and_then(Value::as_i64).unwrap_or_default();
-        if let (Some(relation), Some(lock)) = (relation, lock) {
-            wants.push(Want {
-                relation: relation.to_owned(),
-                lock,
-                only: also.get("only") == Some(&Value::Bool(true)),
-                rank,
-            });
-        }
-    }
+    wants.extend(AlsoLock::kept_in(&step.args).into_iter().map(|also| Want {
+        relation: also.relation,
+        lock: also.lock,
+        only: also.only,
+        rank: also.rank,
+    }));
     wants
 }
 

@@ -1,7 +1,7 @@
 //! From a document to recorded steps, and the expand phase.
 
 use super::context::{Transactions, within};
-use super::run;
+use super::{drift, run};
 use crate::catalog::Live;
 use crate::document::model::{Operation, Sql};
 use crate::document::{self, Body, DirectiveKind, Document, Section};
@@ -222,6 +222,9 @@ pub fn start(
     if !ledger::lock_revision(&revision.revision)? {
         return Ok(false);
     }
+    if direction == "up" {
+        drift::note(&revision.revision, transactions.mode())?;
+    }
     // Rolled back, so that the locks under which the catalog was read are let go: two migrations
     // that hold them would each wait for the other's to go away.
     let plan = within(revision, || {
@@ -276,6 +279,7 @@ pub fn expand(
     run::brief(transactions, revision, &steps)?;
     if direction == "up" {
         settle(&revision.revision)?;
+        drift::at_rest(transactions.mode())?;
     }
     transactions.commit();
     Ok(())

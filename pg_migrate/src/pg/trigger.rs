@@ -252,6 +252,30 @@ impl Firing {
     }
 }
 
+/// The definition of the trigger whose firing AFTER TRUNCATE this call is; `None`: it is another call.
+///
+/// # Safety
+/// `fcinfo` is the frame of the call that PostgreSQL is making.
+pub unsafe fn truncation(fcinfo: pg_sys::FunctionCallInfo) -> Option<Definition> {
+    // SAFETY: CALLED_AS_TRIGGER in trigger.h, then reads of the node it found.
+    unsafe {
+        let data = data_of(fcinfo)?;
+        let event = (*data).tg_event;
+        let (row, timing) = (
+            event & pg_sys::TRIGGER_EVENT_ROW,
+            event & pg_sys::TRIGGER_EVENT_TIMINGMASK,
+        );
+        // AFTER has no bit of its own.
+        let after = row == 0 && timing == 0;
+        let truncates = event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE;
+        let firing = Firing {
+            data,
+            call: (*fcinfo).flinfo,
+        };
+        (after && truncates).then(|| firing.definition())
+    }
+}
+
 /// The trigger data of the call, if it is one of a trigger.
 ///
 /// # Safety

@@ -348,6 +348,8 @@ pub trait Facts: ObjectFacts {
     fn columns_of_condition(&self, table: &str, condition: &str) -> Result<Vec<String>>;
     /// How an index over the table would be stored. `columns`: those the table has or will have.
     fn index_shape(&self, table: &str, columns: &[Column], definition: &str) -> Result<IndexShape>;
+    /// The schemas in which names without one are looked up, whether they exist or not.
+    fn search_path(&self) -> Result<Vec<String>>;
     /// The schema in which an unqualified new object lands, and the bare name.
     fn landing(&self, name: &str) -> Result<(String, String)>;
     /// What else mentions the column: views, rules, policies, generated columns, inbound foreign

@@ -198,7 +198,7 @@ impl Planner<'_> {
     }
 
     pub fn drop_index(&mut self, op: &DropIndex) -> Result<()> {
-        let (schema, bare) = self.facts.landing(&op.name)?;
+        let (schema, bare) = self.landing(&op.name)?;
         let found = match self.made_here(&schema, &bare) {
             Some(table) => Some(table),
             None => self.facts.table_of_index(&op.name)?,

@@ -43,6 +43,11 @@ impl Objects {
         self.made.contains(key)
     }
 
+    /// Whether an operation so far makes any object of these kinds.
+    pub fn makes_nothing(&self) -> bool {
+        self.made.is_empty()
+    }
+
     /// Whether the view no longer reads the column (`None`: anything of the table).
     pub fn lets_go(&self, view: &str, table: &str, column: Option<&str>) -> bool {
         self.replaced.get(view).is_some_and(|reads| {
@@ -120,8 +125,7 @@ impl Planner<'_> {
             .next()
             .unwrap_or_default()
             .trim();
-        self.facts
-            .landing(base)
+        self.landing(base)
             .is_ok_and(|(schema, name)| self.objects.made.contains(&qualified(&schema, &name)))
     }
 

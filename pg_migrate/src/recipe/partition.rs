@@ -171,21 +171,6 @@ impl Step {
         self
     }
 
-    /// Locks the tables above the partition's parent too, the topmost first. Attaching the last part
-    /// that an index misses has PostgreSQL look at the indexes above it, under ACCESS EXCLUSIVE on
-    /// their tables; who writes through them locks them before the partition.
-    pub fn lock_above(&mut self, above: &[&str]) {
-        let Value::Object(args) = &mut self.args else {
-            return;
-        };
-        let list = args.entry("also_locks").or_insert_with(|| json!([]));
-        if let Value::Array(list) = list {
-            list.extend((1..).zip(above).map(|(rank, table)| {
-                json!({ "relation": table, "lock": Lock::AccessExclusive, "rank": rank, "only": true })
-            }));
-        }
-    }
-
     /// The partition that the step is about, where it is not the table that it locks.
     #[must_use]
     pub fn for_partition(mut self, partition: &str) -> Step {

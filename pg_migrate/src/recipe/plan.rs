@@ -4,6 +4,7 @@
 
 mod ahead;
 mod build;
+mod last_name;
 mod order;
 mod place;
 mod read;
@@ -76,6 +77,8 @@ pub struct Planner<'a> {
     pub at: usize,
     /// Later operations that were planned together with an earlier one.
     pub done_ahead: BTreeSet<usize>,
+    /// Names of columns that this migration adds and renames.
+    former: Vec<last_name::Former>,
     /// Objects other than tables that this migration makes.
     pub made_objects: BTreeSet<String>,
     /// What follows must run in another transaction than what was planned so far.
@@ -111,6 +114,7 @@ pub fn plan<'a>(
         operations: &flat,
         at: 0,
         done_ahead: BTreeSet::new(),
+        former: Vec::new(),
         made_objects: BTreeSet::new(),
         barrier: false,
         planned: 0,
@@ -219,9 +223,32 @@ impl Planner<'_> {
         let Some(name) = operation.table() else {
             return Ok(false);
         };
-        let (schema, bare) = self.facts.landing(name)?;
+        let (schema, bare) = self.landing(name)?;
         let found = self.tables.get(&quote::qualified(&schema, &bare));
         Ok(found.is_some_and(|table| table.fresh))
+    }
+
+    /// The schema in which a new object of this name lands, and the bare name: one that an earlier
+    /// operation makes counts where the search path names it.
+    pub fn landing(&self, name: &str) -> Result<(String, String)> {
+        if self.objects.makes_nothing() {
+            return self.facts.landing(name);
+        }
+        for schema in self.facts.search_path()? {
+            if self.objects.is_made(&quote::ident(&schema)) {
+                let qualified = format!("{}.{name}", quote::ident(&schema));
+                return match self.facts.landing(&qualified) {
+                    Err(fault) if fault.is_interruption() => Err(fault),
+                    // It has a schema already.
+                    Err(_) => self.facts.landing(name),
+                    found => found,
+                };
+            }
+            if self.facts.schema_exists(&schema)? {
+                break;
+            }
+        }
+        self.facts.landing(name)
     }
 
     /// Plans the operation of that number, unless it was planned together with an earlier one.
@@ -230,7 +257,11 @@ impl Planner<'_> {
         if self.done_ahead.contains(&number) {
             return Ok(());
         }
-        self.one(operation)
+        let renamed = match self.former.is_empty() {
+            true => None,
+            false => Some(self.under_last_names(number, operation)?),
+        };
+        self.one(renamed.as_ref().unwrap_or(operation))
             .map_err(|fault| self.objects.too_early(fault))
     }
 
@@ -322,7 +353,7 @@ impl Planner<'_> {
 
     /// Like `table`, of relations of these kinds.
     pub fn relation(&mut self, name: &str, kinds: &[&str]) -> Result<(String, Table)> {
-        let (schema, bare) = self.facts.landing(name)?;
+        let (schema, bare) = self.landing(name)?;
         let landing = quote::qualified(&schema, &bare);
         let known = match self.tables.get(&landing) {
             Some(table) => Some((landing, table.clone())),
@@ -389,7 +420,7 @@ impl Planner<'_> {
 
     /// Whether a table of that name exists now or will by then.
     pub fn has_table(&self, name: &str) -> Result<bool> {
-        let (schema, bare) = self.facts.landing(name)?;
+        let (schema, bare) = self.landing(name)?;
         Ok(self.tables.contains_key(&quote::qualified(&schema, &bare))
             || self.facts.relation_exists(&schema, &bare)?)
     }

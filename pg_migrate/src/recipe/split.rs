@@ -27,7 +27,7 @@ impl Planner<'_> {
     pub fn split_table(&mut self, op: &SplitTable) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
         self.can_be_split(&key, &table)?;
-        let (schema, name) = self.facts.landing(&op.into)?;
+        let (schema, name) = self.landing(&op.into)?;
         let into = qualified(&schema, &name);
         self.not_leaving(&into, None)?;
         if self.has_table(&op.into)? {
@@ -96,7 +96,11 @@ impl Planner<'_> {
                 Lock::ShareRowExclusive,
                 split.trigger(false),
             )
-            .undo(split.drop_trigger()),
+            .undo(split.drop_trigger())
+            .warn(format!(
+                "where both releases write one row in the same instant, one through {key} and one through {into}, \
+                 PostgreSQL may end one of them with a deadlock error (40P01): nothing is lost, and it can be repeated"
+            )),
         );
         self.push(copying(&split));
         carried.build(self, &split, &schema, &name)?;
@@ -207,7 +211,7 @@ impl Planner<'_> {
                 self.push(unlocked(Phase::Expand, sql));
             }
         }
-        let (schema, _) = self.facts.landing(into)?;
+        let (schema, _) = self.landing(into)?;
         let made = Table {
             schema,
             name: name.to_owned(),

@@ -81,6 +81,53 @@ impl Lock {
     }
 }
 
+/// Another relation that a step locks beside its own, before its statement runs; kept among the
+/// step's `args`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoLock {
+    /// Schema-qualified and quoted.
+    pub relation: String,
+    pub lock: Lock,
+    /// Those of higher rank are locked first. Tables have rank 0, and so has the step's own.
+    #[serde(default)]
+    pub rank: i32,
+    /// The table without its partitions.
+    #[serde(default)]
+    pub only: bool,
+}
+
+impl AlsoLock {
+    /// Where the list of them stands in `Step::args`.
+    pub const KEY: &str = "also_locks";
+
+    pub fn of(relation: &str, lock: Lock) -> AlsoLock {
+        AlsoLock {
+            relation: relation.to_owned(),
+            lock,
+            rank: 0,
+            only: false,
+        }
+    }
+
+    #[must_use]
+    pub fn at(self, rank: i32) -> AlsoLock {
+        AlsoLock { rank, ..self }
+    }
+
+    #[must_use]
+    pub fn only(self) -> AlsoLock {
+        AlsoLock { only: true, ..self }
+    }
+
+    /// All that a step keeps.
+    pub fn kept_in(args: &Value) -> Vec<AlsoLock> {
+        let list = args.get(AlsoLock::KEY).and_then(Value::as_array);
+        let kept = list.into_iter().flatten();
+        kept.filter_map(|one| AlsoLock::deserialize(one).ok())
+            .collect()
+    }
+}
+
 /// One way back: run in reverse order by `downgrade` before contract.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Undo {
@@ -114,10 +161,9 @@ pub struct Step {
 impl Step {
     /// The strongest lock it takes on any table.
     pub fn strongest(&self) -> Option<Lock> {
-        let also = self.args.get("also_locks").and_then(Value::as_array);
-        let others = also.into_iter().flatten().filter_map(|also| {
-            serde_json::from_value::<Lock>(also.get("lock").cloned().unwrap_or_default()).ok()
-        });
+        let others = AlsoLock::kept_in(&self.args)
+            .into_iter()
+            .map(|also| also.lock);
         others.max().max(self.lock)
     }
 

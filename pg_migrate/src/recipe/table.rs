@@ -28,7 +28,7 @@ pub fn set_aside_table(key: &str, revision: &str) -> String {
 
 impl Planner<'_> {
     pub fn create_table(&mut self, op: &CreateTable) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         self.not_leaving(&key, None)?;
         if self.has_table(&op.name)? {
@@ -75,7 +75,7 @@ impl Planner<'_> {
                     .filter_map(|c| c.references.as_ref().map(|r| r.table.clone())),
             );
         for target in references {
-            if self.facts.landing(&target)? != (schema.clone(), name.clone()) {
+            if self.landing(&target)? != (schema.clone(), name.clone()) {
                 let (target, table) = self.table(&target)?;
                 if !table.fresh {
                     step = step.also_locks(&target, Lock::ShareRowExclusive);
@@ -260,7 +260,7 @@ impl Planner<'_> {
 
     pub fn rename_table(&mut self, op: &RenameTable) -> Result<()> {
         let (key, table) = self.table(&op.from)?;
-        let (_, to) = self.facts.landing(&op.to)?;
+        let (_, to) = self.landing(&op.to)?;
         let new_key = qualified(&table.schema, &to);
         self.not_leaving(&new_key, None)?;
         if table.fresh {

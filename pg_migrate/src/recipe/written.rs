@@ -63,7 +63,7 @@ impl Planner<'_> {
             }
         }
         for name in &op.drops {
-            let (schema, name) = self.facts.landing(name)?;
+            let (schema, name) = self.landing(name)?;
             self.gone.insert(qualified(&schema, &name));
         }
         for statement in &statements {
@@ -72,7 +72,7 @@ impl Planner<'_> {
         if let Some(made) = &op.creates
             && (made.kind.ends_with("table") || made.kind.ends_with("view"))
         {
-            let (schema, name) = self.facts.landing(&made.name)?;
+            let (schema, name) = self.landing(&made.name)?;
             self.not_leaving(&qualified(&schema, &name), None)?;
         }
         let back = self.back(op, &statements, &effects)?;
@@ -301,7 +301,7 @@ impl Planner<'_> {
             let place = match made.kind.as_str() {
                 "schema" => Some(made.name.clone()),
                 "sequence" | "type" | "domain" => {
-                    let (schema, name) = self.facts.landing(&made.name)?;
+                    let (schema, name) = self.landing(&made.name)?;
                     Some(qualified(&schema, &name))
                 }
                 _ => None,
@@ -314,7 +314,7 @@ impl Planner<'_> {
                 _ => drop,
             }));
         }
-        let (schema, name) = self.facts.landing(&made.name)?;
+        let (schema, name) = self.landing(&made.name)?;
         let key = qualified(&schema, &name);
         self.remember(
             key.clone(),
@@ -336,7 +336,7 @@ impl Planner<'_> {
         if name.contains('(') || name.contains(" ON ") {
             return Ok(name.to_owned());
         }
-        match self.facts.landing(name) {
+        match self.landing(name) {
             Ok((schema, name)) => Ok(qualified(&schema, &name)),
             Err(fault) if fault.is_interruption() => Err(fault),
             // Of a kind whose names have another form.

@@ -41,10 +41,49 @@ pub fn trigger_name(old: &str, new: &str) -> String {
     format!("{PREFIX}{:016x}", hash(old, new))
 }
 
+/// The triggers of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitTrigger {
+    /// Of rows that are inserted.
+    Before,
+    /// Of rows that are written.
+    After,
+    /// Of the whole table.
+    Truncate,
+}
+
+impl SplitTrigger {
+    pub const ALL: [SplitTrigger; 3] = [
+        SplitTrigger::Before,
+        SplitTrigger::After,
+        SplitTrigger::Truncate,
+    ];
+
+    /// When it fires, and for what.
+    pub fn when(self) -> &'static str {
+        match self {
+            SplitTrigger::Before => "BEFORE INSERT",
+            SplitTrigger::After => "AFTER INSERT OR UPDATE OR DELETE",
+            SplitTrigger::Truncate => "AFTER TRUNCATE",
+        }
+    }
+
+    pub fn each(self) -> &'static str {
+        match self {
+            SplitTrigger::Truncate => "STATEMENT",
+            _ => "ROW",
+        }
+    }
+}
+
 /// The name of a trigger that keeps a table in step with `other` (qualified), which has a part of its
 /// columns. Sorts last among the BEFORE triggers too: what is inserted is settled by then.
-pub fn split_name(other: &str, before: bool) -> String {
-    let mark = if before { "before" } else { "after" };
+pub fn split_name(other: &str, mark: SplitTrigger) -> String {
+    let mark = match mark {
+        SplitTrigger::Before => "before",
+        SplitTrigger::After => "after",
+        SplitTrigger::Truncate => "truncate",
+    };
     format!("{PREFIX}{:016x}_{mark}", hash("split", other))
 }
 

@@ -1,5 +1,6 @@
 //! split_table: two releases write two tables at once, and keep a record of what they wrote.
 
+mod locks;
 mod writers;
 
 use crate::{apply, database, differences, fingerprint, json, rehearsed, same, ways};

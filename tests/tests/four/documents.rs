@@ -3,6 +3,8 @@
 use crate::case::{Back, Case, Shape, fixture, users, with};
 use pg_migrate_tests::{Role, cluster};
 
+const HANDLE: &[&str] =
+    &["SELECT count(*) FROM users WHERE handle IS DISTINCT FROM lower(username)"];
 const ROWS: &[Shape] = &[Shape::Rows, Shape::Beside];
 
 pub fn cases() -> Vec<Case> {
@@ -78,6 +80,39 @@ pub fn cases() -> Vec<Case> {
             apps: || vec![crate::case::app("users", "username", "email")],
             expanded: &["SELECT count(*) FROM users WHERE username IS DISTINCT FROM email"],
             shapes: ROWS,
+            ..Case::DEFAULT
+        },
+        Case {
+            name: "a column that is added, used and renamed twice",
+            sql: "ALTER TABLE users ADD COLUMN tag text;
+                  CREATE INDEX ON users (tag, lower(tag)) WHERE tag <> '';
+                  UPDATE users SET tag = lower(username) WHERE tag IS NULL AND username LIKE 'Seed-%';
+                  ALTER TABLE users ADD CONSTRAINT tag_sane CHECK (length(tag) < 100);
+                  COMMENT ON COLUMN users.tag IS 'what it is about';
+                  ALTER TABLE users RENAME COLUMN tag TO label;
+                  ALTER TABLE users ADD CONSTRAINT label_once UNIQUE (label, id);
+                  ALTER TABLE users RENAME COLUMN label TO \"Label\";
+                  ALTER TABLE users ALTER COLUMN \"Label\" SET DEFAULT 'none'",
+            plain: Some(
+                "ALTER TABLE users ADD COLUMN \"Label\" text DEFAULT 'none'; CREATE INDEX users_tag_lower_idx ON users (\"Label\", lower(\"Label\")) WHERE \"Label\" <> '';
+                 ALTER TABLE users ADD CONSTRAINT tag_sane CHECK (length(\"Label\") < 100), ADD CONSTRAINT label_once UNIQUE (\"Label\", id);
+                 COMMENT ON COLUMN users.\"Label\" IS 'what it is about'",
+            ),
+            apps: || vec![with(users(), &[(Role::New, "\"Label\"", "'n' || ($1::bigint)::text")])],
+            expanded: &["SELECT count(*) FROM users WHERE username LIKE 'Seed-%' AND \"Label\" IS NULL"],
+            shapes: ROWS,
+            ..Case::DEFAULT
+        },
+        Case {
+            name: "a filled column, renamed",
+            json: r#"{"add_column": {"table": "users", "up": "lower(username)", "column": {"name": "draft", "type": "text", "default": "'nobody'",
+                        "check": {"name": "draft_given", "constraint": "draft <> ''"}}}},
+                     {"rename_column": {"table": "users", "from": "draft", "to": "handle"}}"#,
+            plain: Some("ALTER TABLE users ADD COLUMN handle text NOT NULL DEFAULT 'nobody'; ALTER TABLE users ADD CONSTRAINT draft_given CHECK (handle <> '')"),
+            apps: || vec![with(users(), &[(Role::New, "handle", "lower($2)")])],
+            expanded: HANDLE,
+            contracted: HANDLE,
+            shapes: &[Shape::Rows, Shape::Beside],
             ..Case::DEFAULT
         },
         Case {
@@ -176,7 +211,9 @@ fn what_does_not_build_is_refused() {
         "ALTER TABLE users DROP COLUMN nick; ALTER TABLE users ALTER COLUMN nick SET NOT NULL",
         "DROP TABLE users; CREATE TABLE users (id int)",
         "DROP TABLE users; ALTER TABLE users ADD COLUMN x int",
-        "ALTER TABLE users ADD COLUMN tag text DEFAULT gen_random_uuid()::text; ALTER TABLE users RENAME COLUMN tag TO label",
+        "ALTER TABLE users ADD COLUMN tag text; CREATE VIEW tags AS SELECT tag FROM users; ALTER TABLE users RENAME COLUMN tag TO label",
+        "ALTER TABLE users ADD COLUMN tag text; ALTER TABLE users RENAME COLUMN tag TO nick",
+        "ALTER TABLE users ADD COLUMN tag text; ALTER TABLE users DROP COLUMN nick; ALTER TABLE users RENAME COLUMN tag TO nick",
         "ALTER TABLE users ADD COLUMN tag text DEFAULT gen_random_uuid()::text; ALTER TABLE users DROP COLUMN tag",
         "ALTER TABLE users RENAME COLUMN nick TO alias; ALTER TABLE users RENAME TO members",
         "ALTER TABLE users RENAME TO members; DROP TABLE members",

@@ -6,6 +6,7 @@ mod columns;
 mod constraints;
 mod indexes;
 mod keys;
+mod locks;
 
 use pg_migrate_tests::{Db, Report, Role, Traffic, TrafficSpec, cluster};
 use std::time::Duration;

@@ -10,13 +10,33 @@ use crate::recipe::plan::{How, Planner, ddl, unlocked};
 use crate::recipe::quote::{ident, literal, name_with_suffix};
 use crate::recipe::step::{Lock, Phase};
 use crate::recipe::table::{column_clause, inline_constraints};
+use crate::recipe::types::rename_identifier;
 use serde_json::json;
+
+/// The operation with the name that the column has in the end.
+fn under_last_name(op: &AddColumn, last: String) -> AddColumn {
+    let mut op = op.clone();
+    if let Some(check) = &mut op.column.check {
+        check.constraint = rename_identifier(&check.constraint, &op.column.name, &last);
+    }
+    op.column.name = last;
+    op
+}
+
+/// Adds a column by its clause and gives it its last name.
+fn added(key: &str, clause: &str, first: &str, last: &str) -> String {
+    let add = format!("ALTER TABLE {key} ADD COLUMN {clause}");
+    if first == last {
+        return add;
+    }
+    let (first, last) = (ident(first), ident(last));
+    format!("{add};\nALTER TABLE {key} RENAME COLUMN {first} TO {last}")
+}
 
 impl Planner<'_> {
     pub fn add_column(&mut self, op: &AddColumn) -> Result<()> {
         let (key, table) = self.table(&op.table)?;
         let column = &op.column;
-        let name = ident(&column.name);
         self.not_leaving(&key, Some(&column.name))?;
         if table.column(&column.name).is_some() {
             if op.if_not_exists {
@@ -28,6 +48,16 @@ impl Planner<'_> {
             )
             .hint("Choose another name, or stamp the revision if this migration ran before."));
         }
+        // What PostgreSQL names after the column it names after this one.
+        let first = column;
+        let renamed = match table.fresh {
+            true => None,
+            false => self.last_name(&key, &first.name)?,
+        };
+        let renamed = renamed.map(|last| under_last_name(op, last));
+        let op = renamed.as_ref().unwrap_or(op);
+        let column = &op.column;
+        let name = ident(&column.name);
         let data_type = self.data_type(&column.data_type)?;
         let remembered = facts::Column {
             name: column.name.clone(),
@@ -52,9 +82,11 @@ impl Planner<'_> {
         // An empty table too is written by applications that do not know the column.
         if table.fresh || (table.empty && op.up.is_none()) {
             self.value_checked(&key, op)?;
-            let sql = format!(
-                "ALTER TABLE {key} ADD COLUMN {}",
-                column_clause(column, true)?
+            let sql = added(
+                &key,
+                &column_clause(first, true)?,
+                &first.name,
+                &column.name,
             );
             let step = if table.fresh {
                 unlocked(self.now(), sql)
@@ -71,7 +103,7 @@ impl Planner<'_> {
         }
         if counted::is_counted(column) {
             self.plan.inverse.pop();
-            return self.add_counted(op, &key, &table, &undo);
+            return self.add_counted(op, &first.name, &key, &table, &undo);
         }
         self.refuse_rewriting(&key, &table, column)?;
         self.refuse_checked_domain(&key, &table, column)?;
@@ -94,13 +126,14 @@ impl Planner<'_> {
         }
         // Nullable and without a default the new column is metadata only; a constant default too.
         let inline_default = !filled && column.default.is_some();
-        let mut sql = format!("ALTER TABLE {key} ADD COLUMN {name} {}", column.data_type);
+        let mut clause = format!("{} {}", ident(&first.name), column.data_type);
         if let (true, Some(default)) = (inline_default, &column.default) {
-            sql.push_str(&format!(" DEFAULT {default}"));
+            clause.push_str(&format!(" DEFAULT {default}"));
             if !column.nullable {
-                sql.push_str(" NOT NULL");
+                clause.push_str(" NOT NULL");
             }
         }
+        let sql = added(&key, &clause, &first.name, &column.name);
         let phase = if later { self.now() } else { Phase::Expand };
         self.push(ddl(phase, &key, Lock::AccessExclusive, sql).undo(undo));
         self.comment(&key, column);
@@ -147,7 +180,7 @@ impl Planner<'_> {
             self.not_null_steps(Phase::Migrate, &key, &column.name, None)?;
             self.change_column(&key, &column.name, |column| column.not_null = true);
         }
-        self.column_constraints(&key, column)?;
+        self.column_constraints(&key, column, &first.name)?;
         if op.up.is_some() {
             self.push(ddl(
                 Phase::Contract,
@@ -223,8 +256,9 @@ impl Planner<'_> {
         ))
     }
 
-    /// unique, pk, check and references of a column that now exists.
-    pub fn column_constraints(&mut self, key: &str, column: &Column) -> Result<()> {
+    /// unique, pk, check and references of a column that now exists. `first`: the name with which it is
+    /// added, after which PostgreSQL names them.
+    pub fn column_constraints(&mut self, key: &str, column: &Column, first: &str) -> Result<()> {
         let one = |name: String, kind: &str| CreateConstraint {
             name,
             table: key.to_owned(),
@@ -234,7 +268,7 @@ impl Planner<'_> {
         };
         let bare = self.table(key)?.1.name;
         if column.unique {
-            let name = name_with_suffix(&format!("{bare}_{}", column.name), "_key");
+            let name = name_with_suffix(&format!("{bare}_{first}"), "_key");
             self.constraint_steps(&one(name, "unique"))?;
         }
         if column.pk {

@@ -119,7 +119,7 @@ impl Planner<'_> {
             self.not_null_steps(Phase::Migrate, &key, &new.name, None)?;
             self.change_column(&key, &new.name, |column| column.not_null = true);
         }
-        self.column_constraints(&key, new)?;
+        self.column_constraints(&key, new, &new.name)?;
         self.push(verify(
             &key,
             format!(

@@ -250,7 +250,7 @@ impl Planner<'_> {
                 continue;
             }
             let Some(named) = later.table() else { continue };
-            let (schema, bare) = self.facts.landing(named)?;
+            let (schema, bare) = self.landing(named)?;
             if qualified(&schema, &bare) != *key {
                 continue;
             }

@@ -15,7 +15,7 @@ impl Planner<'_> {
         if let Some((name, values)) = self.facts.enum_values(data_type)? {
             return Ok((name, Some(values)));
         }
-        let (schema, bare) = self.facts.landing(data_type)?;
+        let (schema, bare) = self.landing(data_type)?;
         let key = qualified(&schema, &bare);
         if self.objects.made.contains(&key) {
             return Ok((key, None));

@@ -27,7 +27,7 @@ fn refresh(key: &str, how: &str, lock: Lock) -> Step {
 
 impl Planner<'_> {
     pub fn create_materialized_view(&mut self, op: &CreateMaterializedView) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         self.not_leaving(&key, None)?;
         if self.facts.relation_exists(&schema, &name)? {
@@ -80,7 +80,7 @@ impl Planner<'_> {
     }
 
     pub fn refresh_materialized_view(&mut self, op: &RefreshMaterializedView) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         let view = match self.facts.view(&op.name)? {
             Some(view) => view,

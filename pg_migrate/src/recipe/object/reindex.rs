@@ -18,7 +18,7 @@ impl Planner<'_> {
                     ));
                 };
                 let (table, facts) = self.relation(&table, &["r", "p", "m"])?;
-                let (_, name) = self.facts.landing(index)?;
+                let (_, name) = self.landing(index)?;
                 let key = crate::recipe::quote::qualified(&facts.schema, &name);
                 let found = self.facts.indexes(&key, false)?;
                 ("INDEX", key, table, found)

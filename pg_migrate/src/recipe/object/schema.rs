@@ -69,7 +69,7 @@ impl Planner<'_> {
 
     /// A table of this migration just goes; nobody knows it yet.
     fn moves_new_table(&mut self, op: &SetSchema) -> Result<bool> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         if self.facts.relation_exists(&schema, &name)? || !self.has_table(&op.name)? {
             return Ok(false);

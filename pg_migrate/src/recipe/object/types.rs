@@ -57,7 +57,7 @@ fn statement(key: &str, op: &CreateType) -> String {
 
 impl Planner<'_> {
     pub fn create_type(&mut self, op: &CreateType) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         if self.facts.object("type", &key)?.is_some() {
             return Err(Fault::new(

@@ -83,7 +83,7 @@ fn recreation(view: &View) -> String {
 
 impl Planner<'_> {
     pub fn create_view(&mut self, op: &CreateView) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         let again = self.gone.contains(&key) && self.takes_over(&key);
         self.not_leaving(&key, None)?;
@@ -160,7 +160,7 @@ impl Planner<'_> {
     }
 
     pub fn replace_view(&mut self, op: &CreateView) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let mut key = qualified(&schema, &name);
         if self.objects.made.contains(&key) {
             let phase = self.now();
@@ -260,7 +260,7 @@ impl Planner<'_> {
     }
 
     pub fn drop_view(&mut self, op: &DropView) -> Result<()> {
-        let (schema, name) = self.facts.landing(&op.name)?;
+        let (schema, name) = self.landing(&op.name)?;
         let key = qualified(&schema, &name);
         if self.objects.made.remove(&key) {
             let phase = self.now();

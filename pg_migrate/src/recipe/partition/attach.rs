@@ -160,7 +160,7 @@ impl Planner<'_> {
             });
         }
         let (key, table) = self.partitioned(&op.table)?;
-        let (schema, name) = self.facts.landing(&op.partition)?;
+        let (schema, name) = self.landing(&op.partition)?;
         let part_key = qualified(&schema, &name);
         self.not_leaving(&part_key, None)?;
         if self.has_table(&op.partition)? {

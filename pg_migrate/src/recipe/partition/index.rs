@@ -7,7 +7,7 @@ use crate::fault::{Fault, Result, state};
 use crate::recipe::facts::{Facts, IndexShape, Partition, Table};
 use crate::recipe::plan::{Planner, concurrent, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
-use crate::recipe::step::{Kind, Lock, Phase, Step};
+use crate::recipe::step::{AlsoLock, Kind, Lock, Phase, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -265,7 +265,7 @@ impl IndexTask {
         }
         for (parent, at) in last {
             if let Some(step) = steps.get_mut(at) {
-                step.lock_above(&above(tree, parent));
+                *step = lock_above(step.clone(), tree, parent);
             }
         }
         Ok(steps)
@@ -304,7 +304,7 @@ impl IndexTask {
             });
         match part {
             Some((below, part)) => {
-                let mut step = ddl(
+                let step = ddl(
                     Phase::Migrate,
                     &below.key,
                     Lock::AccessExclusive,
@@ -312,8 +312,7 @@ impl IndexTask {
                 )
                 .only()
                 .of_partition(&node.key);
-                step.lock_above(&above(&tree, &node.key));
-                Ok(vec![step])
+                Ok(vec![lock_above(step, &tree, &node.key)])
             }
             None => Err(Fault::wrong_state(format!("index {index} was left invalid"))
                 .detail(format!("All partitions of {} were detached while it was built.", node.key))
@@ -461,11 +460,16 @@ pub fn names_of(shape: &IndexShape) -> Vec<String> {
     shape.keys.iter().map(|key| key.name.clone()).collect()
 }
 
-/// The tables above a partitioned one, the nearest first.
-fn above<'a>(tree: &'a [Partition], table: &str) -> Vec<&'a str> {
+/// The step that attaches the last part that the index of `table` misses: PostgreSQL then looks at the
+/// indexes above it, under ACCESS EXCLUSIVE on their tables. Who writes through those locks them
+/// before the partition, and so must the step, the topmost first.
+fn lock_above(step: Step, tree: &[Partition], table: &str) -> Step {
     let parent = |key: &str| {
         let node = tree.iter().find(|node| node.key == key)?;
         node.parent.as_deref()
     };
-    std::iter::successors(parent(table), |key| parent(key)).collect()
+    let above = std::iter::successors(parent(table), |key| parent(key));
+    (1..).zip(above).fold(step, |step, (rank, table)| {
+        step.also(AlsoLock::of(table, Lock::AccessExclusive).at(rank).only())
+    })
 }

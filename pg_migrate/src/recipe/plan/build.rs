@@ -1,6 +1,6 @@
 //! How a step is made: its kinds, and what can be added to it.
 
-use crate::recipe::step::{Kind, Lock, Phase, Step, Undo};
+use crate::recipe::step::{AlsoLock, Kind, Lock, Phase, Step, Undo};
 use serde_json::{Value, json};
 
 /// A brief-lock step.
@@ -87,21 +87,18 @@ impl Step {
         self
     }
 
-    /// Another relation the step locks, before its statement runs.
+    /// Another table the step locks, before its statement runs.
     #[must_use]
     pub fn also_locks(self, relation: &str, lock: Lock) -> Step {
-        self.also_locks_at(relation, lock, 0)
+        self.also(AlsoLock::of(relation, lock))
     }
 
-    /// The same at a rank: those of higher rank are locked first. Tables have rank 0; a view must
-    /// be locked before what it reads, as its readers do.
     #[must_use]
-    pub fn also_locks_at(mut self, relation: &str, lock: Lock, rank: i32) -> Step {
-        let more = json!({ "relation": relation, "lock": lock, "rank": rank });
+    pub fn also(mut self, lock: AlsoLock) -> Step {
         if let Value::Object(args) = &mut self.args {
-            let list = args.entry("also_locks").or_insert_with(|| json!([]));
+            let list = args.entry(AlsoLock::KEY).or_insert_with(|| json!([]));
             if let Value::Array(list) = list {
-                list.push(more);
+                list.push(json!(lock));
             }
         }
         self

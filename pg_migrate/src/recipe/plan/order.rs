@@ -34,7 +34,7 @@ impl Planner<'_> {
         };
         let fresh = match table {
             Some(table) => {
-                let (schema, name) = self.facts.landing(table)?;
+                let (schema, name) = self.landing(table)?;
                 let known = self.tables.get(&qualified(&schema, &name));
                 known.is_some_and(|table| table.fresh)
             }
@@ -212,7 +212,7 @@ impl Planner<'_> {
                 }
                 _ => match later.table() {
                     Some(named) => {
-                        let (schema, bare) = self.facts.landing(named)?;
+                        let (schema, bare) = self.landing(named)?;
                         qualified(&schema, &bare) == *key
                     }
                     None => false,

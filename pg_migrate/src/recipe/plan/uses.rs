@@ -123,10 +123,9 @@ impl Planner<'_> {
                 }
             }
             Operation::DropIndex(op) => {
-                let (Some(on), Ok((_, bare))) = (
-                    self.facts.table_of_index(&op.name)?,
-                    self.facts.landing(&op.name),
-                ) else {
+                let (Some(on), Ok((_, bare))) =
+                    (self.facts.table_of_index(&op.name)?, self.landing(&op.name))
+                else {
                     return Ok(());
                 };
                 let Some((_, table)) = self.known_table(&on)? else {

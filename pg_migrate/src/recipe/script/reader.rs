@@ -5,7 +5,7 @@ use super::settings::{Meaning, meaning, path};
 use super::table::free_name;
 use super::{operations, sql, transaction_command};
 use crate::document::model::{self, Operation};
-use crate::fault::Result;
+use crate::fault::{Fault, Result, state};
 use crate::pg::parser::tree::{CommandKind, Constraint, Node, Relation, Statement};
 use crate::recipe::names;
 use std::collections::BTreeMap;
@@ -17,13 +17,18 @@ pub struct Reader {
     at: usize,
     settings: BTreeMap<String, String>,
     path: Option<String>,
+    /// The script has set another path back, in which what follows is meant.
+    left: bool,
 }
 
-/// The search path that the script sets before its first statement: its names are meant in that.
+/// The search path that the script sets before the first statement that looks anything up in it: its
+/// names are meant in that.
 pub fn search_path(statements: &[Statement]) -> Option<String> {
-    let head = statements
-        .iter()
-        .take_while(|statement| statement.action.setting.is_some() || opens(statement));
+    let head = statements.iter().take_while(|statement| {
+        statement.action.setting.is_some()
+            || opens(statement)
+            || statement.action.tag == "CREATE SCHEMA"
+    });
     head.filter_map(path).last()
 }
 
@@ -53,6 +58,7 @@ impl Reader {
             at: 0,
             settings: BTreeMap::new(),
             path: search_path(statements),
+            left: false,
         }
     }
 
@@ -73,9 +79,11 @@ impl Reader {
             return Err(transaction_command(word));
         }
         if !as_written && self.path.is_some() && self.path == path(statement) {
+            self.left = false;
             return Ok(Vec::new());
         }
         if let (Some(setting), false) = (&statement.action.setting, as_written) {
+            self.left |= self.path.is_some() && setting.name == "search_path";
             match meaning(setting)? {
                 Meaning::PassedOver => {}
                 Meaning::Keep(name, Some(value)) => {
@@ -87,6 +95,9 @@ impl Reader {
                 Meaning::ForgetAll => self.settings.clear(),
             }
             return Ok(Vec::new());
+        }
+        if self.left {
+            return Err(other_path());
         }
         let mut made = operations(statement, as_written, immediately)?;
         for operation in &mut made {
@@ -107,6 +118,16 @@ impl Reader {
             })],
         })
     }
+}
+
+/// A statement in another search path than the script's.
+fn other_path() -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        "a statement of the script is meant in another search_path than the ones before it",
+    )
+    .detail("A migration has one search path, in which all its steps run.")
+    .hint("Qualify the names, or put what comes after the change of search_path in a migration of its own.")
 }
 
 /// Whether the statement stands for itself.

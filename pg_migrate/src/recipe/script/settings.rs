@@ -49,7 +49,7 @@ pub fn meaning(setting: &Setting) -> Result<Meaning> {
         // With an empty path every name is qualified, as in what pg_dump writes.
         ("search_path", None | Some("")) => Ok(Meaning::PassedOver),
         ("search_path", _) => refuse(
-            "Put it once, before the script's first statement, or SET it in the session that calls migrate.apply: the migration keeps it. Or qualify the names.",
+            "Put it once, before the script's first statement (but after CREATE SCHEMA), or SET it in the session that calls migrate.apply: the migration keeps it. Or qualify the names.",
         ),
         ("role" | "session_authorization", _) => refuse(
             "SET ROLE in the session that calls migrate.apply: the steps run with that role's rights.",
@@ -88,6 +88,23 @@ pub fn path(statement: &Statement) -> Option<String> {
         }
     };
     (!path.trim().is_empty()).then_some(path)
+}
+
+/// The schemas that a value of `search_path` names.
+pub fn schemas_of(path: &str) -> Vec<String> {
+    let names = elements(path).into_iter();
+    names
+        .map(|name| {
+            let quoted = name
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'));
+            quoted.map_or_else(
+                || name.to_lowercase(),
+                |inside| inside.replace("\"\"", "\""),
+            )
+        })
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 /// What stands between the commas outside of quotes.
@@ -180,6 +197,11 @@ mod tests {
             Some("app, public")
         );
         assert_eq!(path("SELECT", "''"), None);
+        assert_eq!(
+            schemas_of("\"$user\", App, \"a \"\"b\"\", c\""),
+            ["$user", "app", "a \"b\", c"]
+        );
+        assert!(schemas_of("").is_empty());
     }
 
     #[test]

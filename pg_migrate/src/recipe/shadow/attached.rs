@@ -7,7 +7,7 @@ use crate::fault::Result;
 use crate::recipe::facts::{Attached, is_not_enforced, is_temporal};
 use crate::recipe::plan::{Planner, ddl};
 use crate::recipe::quote::{ident, literal, qualified};
-use crate::recipe::step::{Lock, Phase, Step};
+use crate::recipe::step::{AlsoLock, Lock, Phase, Step};
 use serde::Deserialize;
 
 /// Kinds that PostgreSQL does not change with the column, but that can be made anew by name.
@@ -65,11 +65,13 @@ pub fn with_locks(mut step: Step, key: &str, attached: &[Attached]) -> Step {
         let Some(relation) = one.relation.as_deref().filter(|name| *name != key) else {
             continue;
         };
-        step = match one.kind.as_str() {
-            "sequence" => step.also_locks_at(relation, Lock::ShareRowExclusive, -1),
-            "identity" => step.also_locks_at(relation, Lock::AccessExclusive, -1),
-            _ => step.also_locks_at(relation, Lock::AccessExclusive, one.rank),
+        let (lock, rank) = match one.kind.as_str() {
+            "sequence" => (Lock::ShareRowExclusive, -1),
+            "identity" => (Lock::AccessExclusive, -1),
+            // A view is locked before what it reads, as its readers do.
+            _ => (Lock::AccessExclusive, one.rank),
         };
+        step = step.also(AlsoLock::of(relation, lock).at(rank));
     }
     step
 }

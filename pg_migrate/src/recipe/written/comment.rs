@@ -48,7 +48,7 @@ impl Planner<'_> {
             }
             "table" => table.comment,
             "index" => {
-                let (_, bare) = self.facts.landing(&comments.relation)?;
+                let (_, bare) = self.landing(&comments.relation)?;
                 let found = table.indexes.into_iter().find(|index| index.name == bare);
                 found.and_then(|index| index.comment)
             }

@@ -54,7 +54,7 @@ impl Scene for Planner<'_> {
     }
 
     fn known(&mut self, name: &str) -> Result<Option<Known>> {
-        let (schema, bare) = self.facts.landing(name)?;
+        let (schema, bare) = self.landing(name)?;
         let landing = qualified(&schema, &bare);
         if let Some(table) = self.overlay(&landing) {
             return Ok(Some(Known {

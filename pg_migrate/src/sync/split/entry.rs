@@ -1,7 +1,7 @@
 //! The trigger function: one firing, one row, one look at the other table.
 
 use super::program::{self, End, Program, Step};
-use super::turn;
+use super::{truncated, turn};
 use crate::fault::Fault;
 use crate::pg::error;
 use crate::pg::prepared::MOST_PARAMETERS;
@@ -151,12 +151,17 @@ fn keep_in_step(event: Event) -> Datum {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn split_guarded(fcinfo: FunctionCallInfo) -> Datum {
     // SAFETY: the frame that PostgreSQL handed to the entry point.
+    if let Some(definition) = unsafe { trigger::truncation(fcinfo) } {
+        error::or_raise(truncated::refuse(&definition));
+        return Datum::null();
+    }
+    // SAFETY: as above.
     match unsafe { Event::of(fcinfo) } {
         Some(event) => keep_in_step(event),
         // 39P01: the trigger protocol was violated.
         None => error::raise(Fault::new(
             "39P01",
-            "migrate.sync_split_trigger() can only be called as a trigger AFTER INSERT, UPDATE or DELETE, or BEFORE INSERT, FOR EACH ROW",
+            "migrate.sync_split_trigger() can only be called as a trigger AFTER INSERT, UPDATE or DELETE, or BEFORE INSERT, FOR EACH ROW, or AFTER TRUNCATE",
         )),
     }
 }

@@ -4,7 +4,7 @@ use super::program::End;
 use crate::fault::{Fault, Result};
 use crate::pg::{spi, subtransaction};
 use crate::sync::install::Table;
-use crate::sync::names::split_name;
+use crate::sync::names::{SplitTrigger, split_name};
 
 /// Puts triggers on both tables that keep them in step from now on. `back`: the columns come back
 /// from the target, and only it is written by an application. Takes SHARE ROW EXCLUSIVE on both.
@@ -35,13 +35,15 @@ pub fn install_split(
     }
     let list = |names: &[String]| spi::literal(&serde_json::json!(names).to_string());
     let (key, columns) = (list(key), list(columns));
-    let create = |on: &Table, other: &Table, when: &str, end: End| -> Result<()> {
-        let name = spi::ident(&split_name(other.name(), when.starts_with("BEFORE")));
+    let create = |on: &Table, other: &Table, which: SplitTrigger, end: End| -> Result<()> {
+        let name = spi::ident(&split_name(other.name(), which));
         spi::run(
             &format!(
-                "CREATE TRIGGER {name} {when} ON {} FOR EACH ROW EXECUTE FUNCTION \
+                "CREATE TRIGGER {name} {} ON {} FOR EACH {} EXECUTE FUNCTION \
                  migrate.sync_split_trigger({}, {}, {key}, {columns})",
+                which.when(),
                 on.name(),
+                which.each(),
                 spi::literal(end.word()),
                 spi::literal(other.name()),
             ),
@@ -54,15 +56,17 @@ pub fn install_split(
         )
         .map(drop)
     };
-    let after = "AFTER INSERT OR UPDATE OR DELETE";
     // Its transaction id is assigned here, after the locks were granted: see `sync`.
     subtransaction::attempt(|| {
+        let end = if back { End::Back } else { End::Target };
+        // PostgreSQL itself refuses to truncate the source alone: a foreign key points to it.
+        create(&to, &from, SplitTrigger::Truncate, end)?;
+        create(&to, &from, SplitTrigger::After, end)?;
         if back {
-            return create(&to, &from, after, End::Back);
+            return Ok(());
         }
-        create(&to, &from, "BEFORE INSERT", End::Target)?;
-        create(&to, &from, after, End::Target)?;
-        create(&from, &to, after, End::Source)
+        create(&to, &from, SplitTrigger::Before, end)?;
+        create(&from, &to, SplitTrigger::After, End::Source)
     })
 }
 
@@ -70,11 +74,11 @@ pub fn install_split(
 pub fn drop_split(source: u32, target: u32) -> Result<()> {
     let (from, to) = (Table::owned(source)?, Table::owned(target)?);
     for (on, other) in [(&from, &to), (&to, &from)] {
-        for before in [false, true] {
+        for which in SplitTrigger::ALL {
             spi::run(
                 &format!(
                     "DROP TRIGGER IF EXISTS {} ON {}",
-                    spi::ident(&split_name(other.name(), before)),
+                    spi::ident(&split_name(other.name(), which)),
                     on.name()
                 ),
                 &[],

@@ -13,13 +13,22 @@
 //! came, as long as that says nothing but defaults.
 //!
 //! **Locks.** Writers of the source lock its row and then the target's. So do inserts into the
-//! target; updates and deletes of the target lock the other way round, as PostgreSQL locks a row
-//! before any trigger of it runs.
+//! target. Updates and deletes of the target lock the other way round, and no order of ours can
+//! change that: PostgreSQL locks a row before the first BEFORE ROW trigger of its UPDATE or DELETE
+//! runs, and a trigger that runs earlier, BEFORE STATEMENT, does not know which rows there will be;
+//! it could only lock the other table as a whole, for which every writer would wait. So of two
+//! transactions that hold one half of a row each, one must wait for the other's half or go without
+//! it, and a half that is not written is lost. Where both releases write one row in the same
+//! instant, PostgreSQL ends one of the two with 40P01: it has written nothing, and can be repeated.
+//!
+//! **TRUNCATE** of the target fires no trigger of its rows, and emptying the source's columns would
+//! rewrite that table under the lock: it is refused, unless both tables are truncated at once.
 
 mod entry;
 mod install;
 mod program;
 mod text;
+mod truncated;
 mod turn;
 mod unseen;
 

@@ -3,7 +3,7 @@
 use crate::fault::{Fault, Result, state};
 use crate::pg::spi::{self, Arg};
 use crate::pg::trigger;
-use crate::sync::names::split_name;
+use crate::sync::names::{SplitTrigger, split_name};
 use crate::sync::program::{generation, now};
 use crate::sync::version;
 use serde::Deserialize;
@@ -46,7 +46,10 @@ fn installed_by(relation: u32, target: &str) -> Result<u32> {
         "SELECT t.oid::pg_catalog.int8 AS oid FROM pg_catalog.pg_trigger t \
          WHERE t.tgrelid OPERATOR(pg_catalog.=) $1 \
            AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) $2",
-        &[Arg::Oid(relation), Arg::Text(&split_name(target, false))],
+        &[
+            Arg::Oid(relation),
+            Arg::Text(&split_name(target, SplitTrigger::After)),
+        ],
     )?;
     match found {
         Some(found) => trigger::installed_by(found.oid),

@@ -2,6 +2,7 @@
 //! table to give each row a number. Here the rows are numbered by a backfill, and the column ends
 //! as the plain statement leaves it.
 
+use super::added;
 use crate::document::model::{AddColumn, Column, DropColumn, Identity, Operation};
 use crate::fault::{Fault, Result, state};
 use crate::recipe::column::backfill_step;
@@ -33,10 +34,12 @@ pub fn is_counted(column: &Column) -> bool {
 
 impl Planner<'_> {
     /// Nullable, with a sequence as its default for new rows; numbered by a backfill; NOT NULL in
-    /// steps; and for identity, the default is exchanged for it in one brief step.
+    /// steps; and for identity, the default is exchanged for it in one brief step. `first`: the name with
+    /// which it is added.
     pub fn add_counted(
         &mut self,
         op: &AddColumn,
+        first: &str,
         key: &str,
         table: &Table,
         undo: &str,
@@ -75,10 +78,10 @@ impl Planner<'_> {
         let bare = match identity {
             Some(_) => self.free_name(
                 &table.schema,
-                &format!("{}_{}_seq", table.name, column.name),
+                &format!("{}_{first}_seq", table.name),
                 "_pgm_new",
             )?,
-            None => self.sequence_name(table, &column.name)?,
+            None => self.sequence_name(table, first)?,
         };
         let sequence = qualified(&table.schema, &bare);
         self.objects.makes(sequence.clone());
@@ -89,7 +92,12 @@ impl Planner<'_> {
             format!("CREATE {unlogged}SEQUENCE {sequence} AS {data_type} {options}")
                 .trim_end()
                 .to_owned(),
-            format!("ALTER TABLE {key} ADD COLUMN {name} {data_type}"),
+            added(
+                key,
+                &format!("{} {data_type}", ident(first)),
+                first,
+                &column.name,
+            ),
             format!("ALTER TABLE {key} ALTER COLUMN {name} SET DEFAULT {next}"),
             format!("ALTER SEQUENCE {sequence} OWNER TO {}", table.owner),
         ];
@@ -124,11 +132,15 @@ impl Planner<'_> {
                 .as_deref()
                 .unwrap_or("ALWAYS")
                 .to_uppercase();
-            let given = if options.is_empty() {
-                String::new()
-            } else {
-                format!(" ({options})")
-            };
+            let mut given = options.clone();
+            if first != column.name {
+                // PostgreSQL would name it after the name the column has by then.
+                let sequence = qualified(&table.schema, &self.sequence_name(table, first)?);
+                given = format!("SEQUENCE NAME {sequence} {given}");
+            }
+            if !given.is_empty() {
+                given = format!(" ({})", given.trim_end());
+            }
             let sql = [
                 format!("ALTER TABLE {key} ALTER COLUMN {name} DROP DEFAULT"),
                 format!(
@@ -152,7 +164,7 @@ impl Planner<'_> {
                 column.identity = Some(if when == "ALWAYS" { "a" } else { "d" }.to_owned());
             });
         }
-        self.column_constraints(key, column)?;
+        self.column_constraints(key, column, first)?;
         self.touch(key, &column.name);
         self.plan.inverse.push(Operation::DropColumn(DropColumn {
             table: key.to_owned(),
