@@ -49,7 +49,10 @@ impl Facts for Live {
             index.definition =
                 mirror::after_table(&index.definition, &index.name, &table.schema, &table.name)?;
         }
-        table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid)?;
+        table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid, "")?;
+        let of_others = table.inherited && !table.empty;
+        table.hollow = (of_others || (table.kind == "m" && table.populated))
+            && relation::is_empty(oid, "ONLY ")?;
         Ok(Some(table))
     }
 
@@ -384,8 +387,12 @@ impl Facts for Live {
         types::tables_of(data_type)
     }
 
+    fn composite(&self, data_type: &str) -> Result<Option<Vec<String>>> {
+        types::composite(data_type)
+    }
+
     fn touched_rows(&self, sql: &str) -> Result<Option<f64>> {
-        let explained = subtransaction::rehearse(|| {
+        let explained = subtransaction::look(|| {
             spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))
         });
         match explained {
@@ -400,7 +407,9 @@ impl Facts for Live {
     }
 
     fn scans_whole(&self, sql: &str) -> Result<bool> {
-        let plan = spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))?;
+        let plan = subtransaction::look(|| {
+            spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))
+        })?;
         Ok(plan.is_some_and(|plan| plan.to_string().contains("\"Node Type\":\"Seq Scan\"")))
     }
 

@@ -7,6 +7,7 @@ mod deed;
 mod document;
 mod finding;
 pub mod guard;
+mod journal;
 mod judge;
 mod look;
 mod picture;
