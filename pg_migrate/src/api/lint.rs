@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 /// database of another encoding.
 type Text<'a> = Option<&'a [u8]>;
 
-fn given(sql: Text) -> Result<&str> {
+fn given<'a>(sql: Text<'a>) -> Result<&'a str> {
     let bytes = sql.ok_or_else(|| {
         Fault::invalid("the script must not be null")
             .hint("SELECT * FROM migrate.lint('ALTER TABLE …');")

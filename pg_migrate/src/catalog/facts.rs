@@ -50,9 +50,10 @@ impl Facts for Live {
                 mirror::after_table(&index.definition, &index.name, &table.schema, &table.name)?;
         }
         table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid, "")?;
-        let of_others = table.inherited && !table.empty;
-        table.hollow = (of_others || (table.kind == "m" && table.populated))
-            && relation::is_empty(oid, "ONLY ")?;
+        table.hollow = match table.kind.as_str() {
+            "m" => relation::has_no_page(oid)?,
+            _ => table.inherited && !table.empty && relation::is_empty(oid, "ONLY ")?,
+        };
         Ok(Some(table))
     }
 

@@ -122,7 +122,7 @@ pub fn is_empty(relation: u32, only: &str) -> Result<bool> {
                   AND NOT pg_catalog.row_security_active(c.oid) \
                   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_partition_tree(c.oid) t \
                                   JOIN pg_catalog.pg_class f ON f.oid = t.relid WHERE f.relkind = 'f') AS readable, \
-                CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END AS pages \
+                CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END AS pages \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.oid = $1::oid",
         &[Arg::Oid(relation)],
@@ -138,6 +138,14 @@ pub fn is_empty(relation: u32, only: &str) -> Result<bool> {
         ),
         _ => Ok(false),
     }
+}
+
+/// Whether there is nothing in its file.
+pub fn has_no_page(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT pg_catalog.pg_relation_size($1::oid) = 0 AS value",
+        &[Arg::Oid(relation)],
+    )
 }
 
 /// Whether it is a table, partitioned or not.

@@ -165,11 +165,14 @@ fn further(
             .any(|change| TO_PARTITIONS.contains(&change.what));
     for known in on {
         let live = known.table.oid != 0 && !world.busy.contains(&known.key);
-        if live && known.table.kind == "p" && whole && !action.only {
-            if let Some(lock) = locks.get(&known.key).or(effect.lock) {
-                for child in world.partitions(&known.key)? {
-                    locks.put(child, lock);
-                }
+        if live
+            && known.table.kind == "p"
+            && whole
+            && !action.only
+            && let Some(lock) = locks.get(&known.key).or(effect.lock)
+        {
+            for child in world.partitions(&known.key)? {
+                locks.put(child, lock);
             }
         }
         let cascades = action.cascade && matches!(tag, "TRUNCATE TABLE" | "DROP TABLE");

@@ -205,6 +205,14 @@ const FOUND: &[(&str, &str)] = &[
     (HOLLOW, "alter table hollow alter column a type oid"),
     (HOLLOW, "alter table hollow alter column a set not null"),
     (HOLLOW, "alter table hollow add unique (a)"),
+    (
+        HOLLOW,
+        "alter table hollow set unlogged, enable row level security",
+    ),
+    (
+        "create index p_id on only p(id); create index p1_id on p1(id)",
+        "alter index p_id attach partition p1_id",
+    ),
     ("", "refresh materialized view mv with no data"),
     (
         "create materialized view none as select id from users where id < 0; create unique index none_id on none(id)",

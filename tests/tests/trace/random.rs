@@ -37,7 +37,9 @@ fn dishonest(told: &Facts, row: &Traced) -> Option<&'static str> {
     if rewrites && !told.rewrites {
         return Some("it rewrites, and that was not foretold");
     }
-    if told.rewrites && !works {
+    // What the query of a view finds is not known before it runs.
+    let computed = row.kind == "REFRESH MATERIALIZED VIEW";
+    if told.rewrites && !works && !computed {
         return Some("called a rewrite, and it touches the catalog alone");
     }
     // The locks of a rebuilt index itself are not foretold.

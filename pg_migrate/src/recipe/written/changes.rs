@@ -142,6 +142,10 @@ impl dyn Scene + '_ {
         if action.tag == "ALTER INDEX" && change.what == "ATTACH PARTITION" {
             // The definitions are compared, nothing is read.
             effect.nothing();
+            if let Some(part) = self.other(change)? {
+                effect.also(&part.key, Lock::AccessExclusive);
+                effect.sum();
+            }
             return Ok(effect);
         }
         let Some(known) = known else {
@@ -200,6 +204,7 @@ impl dyn Scene + '_ {
             // A partitioned table has no file: it is said for partitions to come.
             "SET LOGGED" | "SET UNLOGGED" | "SET ACCESS METHOD" | "SET TABLESPACE"
                 if known.table.kind == "p"
+                    || known.table.hollow
                     || self.facts().is_already(
                         &known.key,
                         change.what,

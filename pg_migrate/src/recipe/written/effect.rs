@@ -401,21 +401,22 @@ impl dyn Scene + '_ {
 
 /// Whether the statement leaves alone the tables that inherit from one that has no row itself.
 fn is_passed_by(known: &Known, action: &Action) -> bool {
-    const OF_ITS_OWN: [&str; 6] = [
-        "SET LOGGED",
-        "SET UNLOGGED",
-        "SET TABLESPACE",
-        "SET ACCESS METHOD",
-        "CLUSTER ON",
-        "ADD CONSTRAINT",
+    const FOR_ALL: [&str; 5] = [
+        "ADD COLUMN",
+        "SET DATA TYPE",
+        "SET EXPRESSION",
+        "SET NOT NULL",
+        "VALIDATE CONSTRAINT",
     ];
-    let own = |change: &Change| {
-        OF_ITS_OWN.contains(&change.what)
-            && !matches!(&change.kind, CommandKind::AddConstraint(made) if made.kind == ConstraintKind::Check)
+    let own = |change: &Change| match &change.kind {
+        CommandKind::AddConstraint(made) => made.kind != ConstraintKind::Check,
+        CommandKind::Other if change.what == "ADD CONSTRAINT" => false,
+        _ => !FOR_ALL.contains(&change.what),
     };
     known.table.hollow
         && match action.tag.as_str() {
-            "CLUSTER" | "CREATE INDEX" | "REINDEX" | "VACUUM" => true,
+            "CLUSTER" | "REINDEX" => true,
+            "CREATE INDEX" | "VACUUM" => known.is_table(),
             "ALTER TABLE" => action.only || action.changes.iter().all(own),
             _ => false,
         }
