@@ -22,9 +22,11 @@ pub fn rehearse<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The same with nothing writable, for what only asks: functions of users that PostgreSQL evaluates
 /// on the way run with the rights of the current user, and what they would write is refused, also
-/// what no rollback takes back.
+/// what no rollback takes back. What PostgreSQL allocates meanwhile goes with the subtransaction.
 pub fn look<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     rehearse(|| {
+        // SAFETY: the subtransaction's own context, freed by its rollback; `run` has left it by then.
+        unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::CurTransactionContext) };
         let scope = Scope::new();
         scope.set("transaction_read_only", "on");
         let value = body();
