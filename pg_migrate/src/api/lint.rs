@@ -7,11 +7,16 @@ use crate::pg::spi;
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
-fn given(sql: Option<&str>) -> Result<&str> {
-    sql.ok_or_else(|| {
+/// The argument as it comes: pgrx's own conversion panics on what is not UTF-8, as text is in a
+/// database of another encoding.
+type Text<'a> = Option<&'a [u8]>;
+
+fn given<'a>(sql: Text<'a>) -> Result<&'a str> {
+    let bytes = sql.ok_or_else(|| {
         Fault::invalid("the script must not be null")
             .hint("SELECT * FROM migrate.lint('ALTER TABLE …');")
-    })
+    })?;
+    std::str::from_utf8(bytes).map_err(|_| crate::pg::parser::not_ascii())
 }
 
 type Rows = TableIterator<
@@ -100,7 +105,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 #[allow(clippy::type_complexity)] // the SQL signature is read from it
 fn lint_rows(
-    sql: Option<&str>,
+    sql: Option<&[u8]>,
 ) -> TableIterator<
     'static,
     (
@@ -127,13 +132,14 @@ fn lint_rows(
 
 /// The same as one text: `text`, `json`, `github` (annotations) or `sarif`. `file`: what the script
 /// is called there.
-#[pg_extern(schema = "migrate")]
-fn lint_report(
-    sql: Option<&str>,
-    format: default!(&str, "'text'"),
-    file: default!(&str, "'migration.sql'"),
-) -> String {
-    function(|| lint::report(&lint::lint(given(sql)?)?, format, file))
+#[pg_extern(sql = r#"
+CREATE FUNCTION migrate.lint_report(sql text, format text DEFAULT 'text', file text DEFAULT 'migration.sql')
+    RETURNS text
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["tables"])]
+fn lint_report(sql: Option<&[u8]>, format: Option<&[u8]>, file: Option<&[u8]>) -> String {
+    let word = |text: Text| String::from_utf8_lossy(text.unwrap_or_default()).into_owned();
+    function(|| lint::report(&lint::lint(given(sql)?)?, &word(format), &word(file)))
 }
 
 /// The rules: what they are called, and what they are for.

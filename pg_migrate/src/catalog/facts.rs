@@ -13,7 +13,7 @@ use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
     Retyped, Table,
 };
-use crate::recipe::script::schemas_of;
+use crate::recipe::quote::identifiers;
 use crate::recipe::written::Earlier;
 use crate::recipe::{How, Touch, touch_trigger};
 use serde::Deserialize;
@@ -50,7 +50,11 @@ impl Facts for Live {
             index.definition =
                 mirror::after_table(&index.definition, &index.name, &table.schema, &table.name)?;
         }
-        table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid)?;
+        table.empty = matches!(table.kind.as_str(), "r" | "p") && relation::is_empty(oid, "")?;
+        table.hollow = match table.kind.as_str() {
+            "m" => relation::has_no_page(oid)?,
+            _ => table.inherited && !table.empty && relation::is_empty(oid, "ONLY ")?,
+        };
         Ok(Some(table))
     }
 
@@ -134,7 +138,8 @@ impl Facts for Live {
             &[],
         )?;
         Ok(found.map_or_else(Vec::new, |found| {
-            let schemas = schemas_of(&found.path).into_iter();
+            let mut schemas = identifiers(&found.path, ',');
+            schemas.retain(|name| !name.is_empty());
             let known = |name: String| {
                 if name == "$user" {
                     found.user.clone()
@@ -142,7 +147,7 @@ impl Facts for Live {
                     name
                 }
             };
-            schemas.map(known).collect()
+            schemas.into_iter().map(known).collect()
         }))
     }
 
@@ -408,8 +413,12 @@ impl Facts for Live {
         types::tables_of(data_type)
     }
 
+    fn composite(&self, data_type: &str) -> Result<Option<Vec<String>>> {
+        types::composite(data_type)
+    }
+
     fn touched_rows(&self, sql: &str) -> Result<Option<f64>> {
-        let explained = subtransaction::rehearse(|| {
+        let explained = subtransaction::look(|| {
             spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))
         });
         match explained {
@@ -424,7 +433,9 @@ impl Facts for Live {
     }
 
     fn scans_whole(&self, sql: &str) -> Result<bool> {
-        let plan = spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))?;
+        let plan = subtransaction::look(|| {
+            spi::explain::<serde_json::Value>(&format!("EXPLAIN (FORMAT JSON) {sql}"))
+        })?;
         Ok(plan.is_some_and(|plan| plan.to_string().contains("\"Node Type\":\"Seq Scan\"")))
     }
 

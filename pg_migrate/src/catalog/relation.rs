@@ -106,9 +106,10 @@ pub fn object_exists(kind: &str, name: &str) -> Result<bool> {
     flag(&format!("SELECT {condition} AS value"), &[Arg::Text(name)])
 }
 
-/// Whether the table has no visible row. Reads at most the pages before the first one; `false`
-/// where the current user may not read it.
-pub fn is_empty(relation: u32) -> Result<bool> {
+/// Whether the table has no visible row. `only`: `ONLY ` where those of tables that inherit from it
+/// do not count. Reads at most the pages before the first one; `false`
+/// where the current user may not read it all, or a part of it is on another server.
+pub fn is_empty(relation: u32, only: &str) -> Result<bool> {
     #[derive(Deserialize)]
     struct Name {
         value: String,
@@ -117,7 +118,10 @@ pub fn is_empty(relation: u32) -> Result<bool> {
     }
     let row: Option<Name> = spi::first(
         "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS value, \
-                pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable, \
+                pg_catalog.has_table_privilege(c.oid, 'SELECT') \
+                  AND NOT pg_catalog.row_security_active(c.oid) \
+                  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_partition_tree(c.oid) t \
+                                  JOIN pg_catalog.pg_class f ON f.oid = t.relid WHERE f.relkind = 'f') AS readable, \
                 CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END AS pages \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.oid = $1::oid",
@@ -126,11 +130,22 @@ pub fn is_empty(relation: u32) -> Result<bool> {
     match row {
         // A large heap may begin with many dead pages: not worth reading them to find out.
         Some(name) if name.readable && name.pages < 64 * 1024 * 1024 => flag(
-            &format!("SELECT NOT EXISTS (SELECT 1 FROM {}) AS value", name.value),
+            &format!(
+                "SELECT NOT EXISTS (SELECT 1 FROM {only}{}) AS value",
+                name.value
+            ),
             &[],
         ),
         _ => Ok(false),
     }
+}
+
+/// Whether there is nothing in its file.
+pub fn has_no_page(relation: u32) -> Result<bool> {
+    flag(
+        "SELECT pg_catalog.pg_relation_size($1::oid) = 0 AS value",
+        &[Arg::Oid(relation)],
+    )
 }
 
 /// Whether it is a table, partitioned or not.

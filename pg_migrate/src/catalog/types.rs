@@ -22,3 +22,20 @@ pub fn tables_of(data_type: &str) -> Result<Vec<String>> {
     )?;
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
+
+/// See `Facts::composite`.
+pub fn composite(data_type: &str) -> Result<Option<Vec<String>>> {
+    #[derive(Deserialize)]
+    struct Row {
+        tables: Vec<String>,
+    }
+    let row: Option<Row> = spi::first(
+        "SELECT ARRAY(SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
+                      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                      WHERE c.reloftype = t.oid ORDER BY 1) AS tables \
+         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_class r ON r.oid = t.typrelid \
+         WHERE t.oid = pg_catalog.to_regtype($1)::oid AND r.relkind = 'c'",
+        &[Arg::Text(data_type)],
+    )?;
+    Ok(row.map(|row| row.tables))
+}

@@ -5,16 +5,20 @@ use super::world::World;
 use crate::document::model::Operation;
 use crate::fault::Result;
 use crate::pg::parser::Statement;
-use crate::pg::subtransaction;
 use crate::recipe;
 use crate::recipe::step::Lock;
 use crate::recipe::written::{Effect, Known, Scene, Work};
 use serde_json::Value;
+use std::collections::HashMap;
+
+/// Longer statements are not planned, which may take PostgreSQL very long: bytes.
+pub const PLANNED: usize = 16 * 1024;
 
 /// Whether a query reads a whole table, by PostgreSQL's own plan of it.
 pub fn reads(world: &mut World, statement: &Statement, effect: &mut Effect) -> Result<()> {
     let action = &statement.action;
-    if action.tag != "SELECT" || action.reads.is_empty() || action.setting.is_some() {
+    let plain = action.tag == "SELECT" && action.setting.is_none();
+    if !plain || action.reads.is_empty() || statement.text.len() > PLANNED {
         return Ok(());
     }
     for name in &action.reads {
@@ -26,8 +30,7 @@ pub fn reads(world: &mut World, statement: &Statement, effect: &mut Effect) -> R
             return Ok(());
         }
     }
-    let scans = subtransaction::attempt(|| world.facts().scans_whole(&statement.text));
-    match scans {
+    match world.facts().scans_whole(&statement.text) {
         Err(fault) if fault.is_interruption() => return Err(fault),
         Ok(true) => effect.work = effect.work.max(Work::Scans),
         _ => {}
@@ -35,10 +38,37 @@ pub fn reads(world: &mut World, statement: &Statement, effect: &mut Effect) -> R
     Ok(())
 }
 
-fn put(locks: &mut Vec<(String, Lock)>, key: String, lock: Lock) {
-    match locks.iter_mut().find(|(found, _)| *found == key) {
-        Some((_, strongest)) => *strongest = lock.max(*strongest),
-        None => locks.push((key, lock)),
+/// The strongest lock on each relation, in the order in which they came.
+#[derive(Default)]
+struct Locks {
+    list: Vec<(String, Lock)>,
+    at: HashMap<String, usize>,
+}
+
+impl Locks {
+    fn of(list: &[(String, Lock)]) -> Locks {
+        let mut made = Locks::default();
+        for (key, lock) in list {
+            made.put(key.clone(), *lock);
+        }
+        made
+    }
+
+    fn get(&self, key: &str) -> Option<Lock> {
+        self.at
+            .get(key)
+            .and_then(|at| self.list.get(*at))
+            .map(|(_, lock)| *lock)
+    }
+
+    fn put(&mut self, key: String, lock: Lock) {
+        match self.at.get(&key).and_then(|at| self.list.get_mut(*at)) {
+            Some((_, strongest)) => *strongest = lock.max(*strongest),
+            None => {
+                self.at.insert(key.clone(), self.list.len());
+                self.list.push((key, lock));
+            }
+        }
     }
 }
 
@@ -50,19 +80,19 @@ pub fn deed(
     effect: &Effect,
     on: &[Known],
 ) -> Result<Deed> {
-    let (mut locks, mut indexes) = (effect.locks.clone(), Vec::new());
+    let (mut locks, mut indexes) = (Locks::of(&effect.locks), Locks::default());
     let action = &statement.action;
     for known in on.iter().filter(|_| !effect.idle) {
         let index = matches!(known.table.kind.as_str(), "i" | "I");
         match (action.tag.as_str(), effect.lock) {
             ("REINDEX", _) if action.concurrent => {}
             ("REINDEX", _) if index => {
-                put(&mut indexes, known.key.clone(), Lock::AccessExclusive);
+                indexes.put(known.key.clone(), Lock::AccessExclusive);
             }
             ("REINDEX", _) => {
                 for found in &known.table.indexes {
                     let key = recipe::quote::qualified(&known.table.schema, &found.name);
-                    put(&mut indexes, key, Lock::AccessExclusive);
+                    indexes.put(key, Lock::AccessExclusive);
                 }
             }
             ("DROP INDEX", _) if !known.table.fresh => {
@@ -71,12 +101,12 @@ pub fn deed(
                     false => Lock::AccessExclusive,
                 };
                 if let Some(table) = world.table_of_index(&known.key)? {
-                    put(&mut locks, table, lock);
+                    locks.put(table, lock);
                 }
             }
-            (_, Some(lock)) if index => put(&mut indexes, known.key.clone(), lock),
+            (_, Some(lock)) if index => indexes.put(known.key.clone(), lock),
             (_, Some(lock)) if !known.is_table() && !known.table.fresh => {
-                put(&mut locks, known.key.clone(), lock);
+                locks.put(known.key.clone(), lock);
             }
             _ => {}
         }
@@ -84,6 +114,7 @@ pub fn deed(
     if !effect.idle {
         further(world, statement, effect, on, &mut locks)?;
     }
+    let (locks, indexes) = (locks.list, indexes.list);
     let strongest = locks.iter().chain(&indexes).map(|(_, lock)| *lock).max();
     let line = i32::try_from(statement.line).unwrap_or(i32::MAX);
     Ok(Deed {
@@ -120,7 +151,7 @@ fn further(
     statement: &Statement,
     effect: &Effect,
     on: &[Known],
-    locks: &mut Vec<(String, Lock)>,
+    locks: &mut Locks,
 ) -> Result<()> {
     let action = &statement.action;
     let tag = action.tag.as_str();
@@ -134,18 +165,20 @@ fn further(
             .any(|change| TO_PARTITIONS.contains(&change.what));
     for known in on {
         let live = known.table.oid != 0 && !world.busy.contains(&known.key);
-        if live && known.table.kind == "p" && whole && !action.only {
-            let own = locks.iter().find(|(key, _)| *key == known.key);
-            if let Some(lock) = own.map(|(_, lock)| *lock).or(effect.lock) {
-                for child in world.partitions(&known.key)? {
-                    put(locks, child, lock);
-                }
+        if live
+            && known.table.kind == "p"
+            && whole
+            && !action.only
+            && let Some(lock) = locks.get(&known.key).or(effect.lock)
+        {
+            for child in world.partitions(&known.key)? {
+                locks.put(child, lock);
             }
         }
         let cascades = action.cascade && matches!(tag, "TRUNCATE TABLE" | "DROP TABLE");
         if live && cascades {
             for table in world.referring(&known.key, tag == "TRUNCATE TABLE")? {
-                put(locks, table, Lock::AccessExclusive);
+                locks.put(table, Lock::AccessExclusive);
             }
         }
     }
@@ -159,7 +192,7 @@ fn further(
         && let Some(known) = world.there(&recipe::written::sql(&name))?
         && let (Some(lock), false) = (effect.lock, known.table.fresh)
     {
-        put(locks, known.key, lock);
+        locks.put(known.key, lock);
     }
     Ok(())
 }

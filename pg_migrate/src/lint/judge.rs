@@ -5,15 +5,15 @@ use super::finding::{Deed, Finding, Severity};
 use super::look::{Before, Look, Said, Unindexed};
 use super::rule::FAMILIES;
 use super::rules;
-use super::search_path::Path;
+use super::search_path::{Given, Path};
 use super::server::Server;
-use super::session::Session;
+use super::session::{Block, Session};
 use super::settings::{self, Settings};
 use super::simulate::Hand;
 use super::suppress::Remarks;
 use super::world::World;
 use crate::document::model::Sql;
-use crate::fault::Result;
+use crate::fault::{Fault, Result, state};
 use crate::pg::parser::Statement;
 use crate::pg::parser::tree::Node;
 use crate::pg::settings::Scope;
@@ -34,6 +34,9 @@ pub enum Runner {
 
 /// Families that are about what pg_migrate does otherwise.
 const OF_CLIENTS: [&str; 2] = ["timeouts", "transactions"];
+
+/// Of one rule and one statement no more findings are told apart.
+const ALIKE: usize = 50;
 
 pub struct Judge<'a> {
     settings: &'a Settings,
@@ -87,7 +90,11 @@ impl<'a> Judge<'a> {
         });
         let mut world = World::new(Path::now()?, names);
         let mut before = Before::default();
-        let mut schemas = Vec::new();
+        let mut given = Given::new(scope);
+        if transaction {
+            world.block(Block::Begins);
+            given.block(Block::Begins)?;
+        }
         let mut deeds = HashMap::new();
         for (at, statement) in statements.iter().enumerate() {
             wait::check_interrupts();
@@ -99,9 +106,12 @@ impl<'a> Judge<'a> {
             };
             let on = scene.named(&statement.action.on)?;
             let told = scene.in_parts(&Sql::default(), statement)?;
-            let known = told.is_some() || matches!(statement.node, Node::Transaction(_));
-            let (mut effect, parts) =
-                told.unwrap_or_else(|| (Effect::none(&statement.action.tag), Vec::new()));
+            let (mut effect, parts) = match (told, &statement.node) {
+                (Some(told), _) => told,
+                (None, Node::Transaction(_)) => (Effect::none(&statement.action.tag), Vec::new()),
+                // See `TAGS` of the parser.
+                (None, _) => return Err(unknown_kind(&statement.action.tag)),
+            };
             reads(&mut world, statement, &mut effect)?;
             let deed = deed(&mut world, number, statement, &effect, &on)?;
             let foreign = before.keys.len();
@@ -114,7 +124,6 @@ impl<'a> Judge<'a> {
                 parts: &parts,
                 on: &on,
                 locks: &deed.locks,
-                known,
                 world: &mut world,
                 session: &mut session,
                 server: &mut self.server,
@@ -136,13 +145,12 @@ impl<'a> Judge<'a> {
                 world: &mut world,
                 session: &mut session,
                 before: &mut before,
-                scope: &scope,
-                schemas: &mut schemas,
+                given: &mut given,
             };
             hand.after(number, statement, &effect, &deed.locks, &keys)?;
         }
         self.at_end(&mut world, &session, &before.keys, &deeds);
-        drop(scope);
+        drop(given);
         Ok(())
     }
 
@@ -232,13 +240,27 @@ impl<'a> Judge<'a> {
     ) -> Result<Rc<Deed>> {
         let mut kept = Vec::new();
         let mut silenced = Vec::new();
+        let mut alike: HashMap<&'static str, usize> = HashMap::new();
         for one in said {
             let name = one.rule.name;
             if self.settings.is_off(name) || self.remarks.silence(index, name) {
                 silenced.push(name);
                 continue;
             }
-            kept.push(one);
+            let count = alike.entry(name).or_default();
+            *count += 1;
+            if *count <= ALIKE {
+                kept.push(one);
+            }
+        }
+        silenced.dedup();
+        for one in &mut kept {
+            let more = alike.get_mut(one.rule.name).filter(|count| **count > ALIKE);
+            if let Some(count) = more {
+                one.message
+                    .push_str(&format!(" (and {} more like this)", *count - ALIKE));
+                *count = 0;
+            }
         }
         if kept.iter().any(|one| one.severity >= Severity::Warning) {
             deed.operation = operation(statement);
@@ -313,6 +335,14 @@ impl<'a> Judge<'a> {
         }
         Ok(deed)
     }
+}
+
+fn unknown_kind(tag: &str) -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        format!("how {tag} locks is not known"),
+    )
+    .hint("SELECT * FROM migrate.trace('…'); shows it.")
 }
 
 /// Rules that the settings or the comments of a script name and that are none.

@@ -1,5 +1,6 @@
 //! One statement, with all that its rules may look at, and what they say of it.
 
+use super::deed;
 use super::finding::{Severity, is_strong};
 use super::rule::Rule;
 use super::server::Server;
@@ -45,6 +46,15 @@ impl Before {
         self.types.insert(data_type.to_owned(), found.clone());
         Ok(found)
     }
+
+    /// Whether there is such a type by now.
+    pub fn is_type(&mut self, world: &World, data_type: &str) -> Result<bool> {
+        use crate::recipe::written::Scene;
+        match world.facts().canonical_type(data_type) {
+            Err(fault) if fault.is_interruption() => Err(fault),
+            found => Ok(found.is_ok()),
+        }
+    }
 }
 
 /// What a rule says.
@@ -64,8 +74,8 @@ impl Said {
     }
 
     /// The safe way, as SQL.
-    pub fn recipe(&mut self, sql: impl Into<String>) -> &mut Said {
-        self.recipe = Some(sql.into());
+    pub fn recipe(&mut self, sql: impl Into<Option<String>>) -> &mut Said {
+        self.recipe = sql.into();
         self
     }
 
@@ -73,6 +83,15 @@ impl Said {
         self.severity = severity;
         self
     }
+}
+
+/// A dollar quote that the text does not hold.
+fn quote(text: &str) -> String {
+    let mut mark = "$sql$".to_owned();
+    while text.contains(&mark[..mark.len() - 1]) {
+        mark.insert(1, '_');
+    }
+    mark
 }
 
 pub struct Look<'a> {
@@ -89,8 +108,6 @@ pub struct Look<'a> {
     pub on: &'a [Known],
     /// The relations it locks, but for indexes.
     pub locks: &'a [(String, Lock)],
-    /// A kind of statement that is known.
-    pub known: bool,
     pub world: &'a mut World,
     pub session: &'a mut Session,
     pub server: &'a mut Server,
@@ -110,6 +127,36 @@ impl<'a> Look<'a> {
         });
         let last = self.said.len() - 1;
         &mut self.said[last]
+    }
+
+    /// The statement given to pg_migrate, which does it without blocking; `None`: it knows no other
+    /// way than the statement itself, or refuses it.
+    pub fn apply(&mut self) -> Result<Option<String>> {
+        if deed::operation(self.statement).is_none() {
+            return Ok(None);
+        }
+        let text = &self.statement.text;
+        let next = self.server.next_revision()?;
+        let mark = quote(text);
+        Ok(Some(format!(
+            "SELECT migrate.apply({mark}\n-- migrate:revision {next}\n-- migrate:up\n{text};\n{mark});\nCALL migrate.upgrade();"
+        )))
+    }
+
+    /// The statement given to a trace, which runs it and rolls it back.
+    pub fn trace(&self) -> String {
+        let text = &self.statement.text;
+        let mark = quote(text);
+        format!("SELECT * FROM migrate.trace({mark}{text}{mark});")
+    }
+
+    /// How many rows the statement will write, by PostgreSQL's plan of it.
+    pub fn touched_rows(&self) -> Result<Option<f64>> {
+        use crate::recipe::written::Scene;
+        match self.statement.text.len() <= deed::PLANNED {
+            true => self.world.facts().touched_rows(&self.statement.text),
+            false => Ok(None),
+        }
     }
 
     pub fn tag(&self) -> &'a str {

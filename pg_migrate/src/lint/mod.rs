@@ -2,11 +2,16 @@
 //! whom that blocks, and the safe way. Knows: recipes, the catalog and the parser. Must not: change
 //! anything, need more rights than its caller has, or run what it judges, but for `trace`, which
 //! runs it and rolls it back.
+//!
+//! PostgreSQL evaluates immutable functions while it plans, those of users among them: wherever lint
+//! has something planned, they run with the rights of its caller, in a subtransaction that can write
+//! nothing and is rolled back. Bounds of partitions that call functions are not computed at all.
 
 mod deed;
 mod document;
 mod finding;
 pub mod guard;
+mod journal;
 mod judge;
 mod look;
 mod picture;

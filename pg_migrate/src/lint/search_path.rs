@@ -1,11 +1,16 @@
-//! Which schemas an unqualified name is looked for in, by the session's search path and the SETs of
-//! the script.
+//! What names and values mean by the session's settings and the SETs of the script: which schemas
+//! an unqualified name is looked for in, and the time zone.
 
+use super::journal::Journal;
+use super::session::Block;
 use crate::fault::Result;
-use crate::pg::parser::tree::Setting;
-use crate::pg::settings::Scope;
-use crate::pg::spi::{self, ident};
+use crate::pg::parser::Statement;
+use crate::pg::settings::{self, Scope};
+use crate::pg::spi;
+use crate::recipe::quote::{identifiers, idents};
+use crate::recipe::script;
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// The schemas of the search path that exist, in their order.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +31,7 @@ impl Path {
     }
 
     /// The schemas of a SET that exist, or that the script has made, in the order of the SET.
-    pub fn in_order(self, wanted: &[String], made: &[String]) -> Path {
+    fn in_order(self, wanted: &[String], made: &[String]) -> Path {
         let mut found: Vec<String> = Vec::new();
         let mut put = |schema: &String| {
             if !found.contains(schema) {
@@ -53,87 +58,141 @@ impl Path {
 
     /// A name as SQL text in its parts: schema and bare name, unquoted.
     pub fn split(&self, name: &str) -> (Option<String>, String) {
-        let mut parts = parts(name, '.');
+        let mut parts = identifiers(name, '.');
         let bare = parts.pop().unwrap_or_default();
         (parts.pop(), bare)
     }
 }
 
-/// The identifiers of a list, unquoted; unquoted ones in lower case.
-fn parts(text: &str, separator: char) -> Vec<String> {
-    let mut found = vec![String::new()];
-    let mut letters = text.chars().peekable();
-    let mut quote: Option<char> = None;
-    while let Some(letter) = letters.next() {
-        let Some(last) = found.last_mut() else { break };
-        match quote {
-            Some(mark) if letter == mark && letters.peek() == Some(&mark) => {
-                letters.next();
-                last.push(mark);
-            }
-            Some(mark) if letter == mark => quote = None,
-            Some(_) => last.push(letter),
-            None if letter == '"' || letter == '\'' => quote = Some(letter),
-            None if letter == separator => found.push(String::new()),
-            None if letter.is_whitespace() => {}
-            None => last.extend(letter.to_lowercase()),
+/// A setting that the script changes, as it was before.
+#[derive(Debug, Clone)]
+struct Value {
+    name: &'static str,
+    text: String,
+}
+
+/// The settings that the script has given so far. They are set for real, because PostgreSQL itself
+/// is asked what names mean, and put back with the scope.
+pub struct Given {
+    scope: Scope,
+    /// What they were when lint began.
+    first: HashMap<&'static str, String>,
+    /// Schemas that the script makes and that are not there yet.
+    made: Vec<String>,
+    journal: Journal<Value>,
+    /// What they are again after COMMIT, where SET LOCAL changed them.
+    outside: HashMap<&'static str, String>,
+}
+
+impl Given {
+    pub fn new(scope: Scope) -> Given {
+        let first = ["search_path", "timezone"].map(|name| (name, now(name)));
+        Given {
+            scope,
+            first: first.into(),
+            made: Vec::new(),
+            journal: Journal::default(),
+            outside: HashMap::new(),
         }
     }
-    found
-}
 
-/// The schemas a SET search_path names; `whole`: its value is the list itself (set_config).
-pub fn schemas(setting: &Setting, whole: bool) -> Option<Vec<String>> {
-    let value = setting.value.as_deref()?;
-    let mut list = parts(value, ',');
-    if whole {
-        list = parts(&list.concat(), ',');
+    pub fn makes_schema(&mut self, schema: String) {
+        self.made.push(schema);
     }
-    list.retain(|schema| !schema.is_empty());
-    Some(list)
-}
 
-/// Sets it for as long as the scope lasts; `None`: as it was.
-pub fn set(scope: &Scope, schemas: &[String]) {
-    let list: Vec<String> = schemas
-        .iter()
-        .map(|schema| match schema.as_str() {
-            "$user" => "\"$user\"".to_owned(),
-            name => ident(name),
-        })
-        .collect();
-    scope.set("search_path", &list.join(", "));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(value: &str, whole: bool) -> Vec<String> {
-        let setting = Setting {
-            name: "search_path".into(),
-            value: Some(value.into()),
-            local: false,
+    /// Gives the search path where the statement changes it. `inside`: in a transaction.
+    pub fn set(&mut self, statement: &Statement, inside: bool) -> Result<Option<Path>> {
+        let Some(setting) = &statement.action.setting else {
+            return Ok(None);
         };
-        schemas(&setting, whole).unwrap_or_default()
+        if setting.local && !inside {
+            return Ok(None);
+        }
+        let text = |name: &str, value: Option<String>| match (&setting.value, value) {
+            (None, _) => self.first.get(name).cloned(),
+            (Some(_), value) => value,
+        };
+        let mut changes = Vec::new();
+        if matches!(setting.name.as_str(), "search_path" | "all") {
+            let schemas = script::schemas(statement);
+            changes.push((
+                "search_path",
+                text("search_path", schemas.map(|names| idents(&names))),
+            ));
+        }
+        if matches!(setting.name.as_str(), "timezone" | "all") {
+            let zone = setting.value.as_deref().and_then(zone);
+            changes.push(("timezone", text("timezone", zone)));
+        }
+        let mut path = false;
+        for (name, value) in changes {
+            let Some(value) = value else { continue };
+            let before = now(name);
+            if setting.local {
+                self.outside.entry(name).or_insert_with(|| before.clone());
+            } else {
+                self.outside.remove(name);
+            }
+            self.journal.note(Value { name, text: before });
+            self.scope.set(name, &value);
+            path |= name == "search_path";
+        }
+        self.path(path)
     }
 
-    #[test]
-    fn a_path_is_a_list_of_schemas() {
-        assert_eq!(found("App, \"Other One\"", false), ["app", "Other One"]);
-        assert_eq!(found("'$user', public", false), ["$user", "public"]);
-        assert_eq!(found("'a, b'", false), ["a, b"]);
-        assert_eq!(found("'a, b'", true), ["a", "b"]);
-        assert!(found("''", true).is_empty());
+    /// The same after a command of transactions.
+    pub fn block(&mut self, word: Block) -> Result<Option<Path>> {
+        let before = match word {
+            Block::Begins => {
+                self.journal.begin();
+                Vec::new()
+            }
+            Block::Savepoint(name) => {
+                self.journal.savepoint(name);
+                Vec::new()
+            }
+            Block::Releases(name) => {
+                self.journal.release(name);
+                Vec::new()
+            }
+            Block::GoesOn => Vec::new(),
+            Block::BackTo(name) => self.journal.roll_back_to(name),
+            Block::Commits { chain } | Block::RollsBack { chain } => {
+                let mut before = self.journal.roll_back();
+                if matches!(word, Block::Commits { .. }) {
+                    before.clear();
+                }
+                let outside = self.outside.drain();
+                before.extend(outside.map(|(name, text)| Value { name, text }));
+                if chain {
+                    self.journal.begin();
+                }
+                before
+            }
+        };
+        for value in &before {
+            self.scope.set(value.name, &value.text);
+        }
+        self.path(before.iter().any(|value| value.name == "search_path"))
     }
 
-    #[test]
-    fn a_name_has_parts() {
-        let path = Path::default();
-        assert_eq!(
-            path.split("app.\"The \"\"Table\"\".x\""),
-            (Some("app".into()), "The \"Table\".x".into())
-        );
-        assert_eq!(path.split("t"), (None, "t".into()));
+    fn path(&self, changed: bool) -> Result<Option<Path>> {
+        if !changed {
+            return Ok(None);
+        }
+        let mut wanted = identifiers(&now("search_path"), ',');
+        wanted.retain(|schema| !schema.is_empty());
+        Ok(Some(Path::now()?.in_order(&wanted, &self.made)))
     }
+}
+
+fn now(name: &str) -> String {
+    settings::value(name).unwrap_or_default()
+}
+
+/// The zone of SET timezone, where it is a plain string.
+fn zone(value: &str) -> Option<String> {
+    let inner = value.strip_prefix('\'')?.strip_suffix('\'')?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_/+-".contains(letter);
+    (!inner.is_empty() && inner.chars().all(plain)).then(|| inner.to_owned())
 }

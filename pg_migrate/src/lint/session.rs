@@ -2,6 +2,7 @@
 //! timeouts.
 
 use super::finding::is_strong;
+use super::journal::Journal;
 use crate::fault::Result;
 use crate::pg::parser::tree::{Node, Setting, Statement};
 use crate::pg::spi;
@@ -43,6 +44,23 @@ pub struct Session {
     pub unlimited: Option<i32>,
     /// What was said once and need not be said again.
     said: BTreeSet<&'static str>,
+    journal: Journal<Before>,
+}
+
+/// What was before a statement of the transaction changed it.
+#[derive(Debug)]
+enum Before {
+    Held(String, Option<Held>),
+    Unvalidated((String, String)),
+    EnumValue(String),
+    Limit(Kind, Limit),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Lock,
+    Statement,
+    Idle,
 }
 
 #[derive(Deserialize)]
@@ -66,10 +84,10 @@ impl Session {
             now,
             ..Limit::default()
         };
-        let mut made = Session {
-            block: transaction.then_some(0),
-            ..Session::default()
-        };
+        let mut made = Session::default();
+        if transaction {
+            made.begin(0);
+        }
         if let Some(row) = row {
             made.lock_timeout = limit(row.lock);
             made.statement_timeout = limit(row.statement);
@@ -83,19 +101,33 @@ impl Session {
         self.said.insert(what)
     }
 
+    pub fn has_savepoint(&self, name: &str) -> bool {
+        self.journal.has(name)
+    }
+
+    /// A constraint of the table was added NOT VALID in this transaction.
+    pub fn not_validated(&mut self, table: &str, constraint: &str) {
+        let key = (table.to_owned(), constraint.to_owned());
+        if self.unvalidated.insert(key.clone()) {
+            self.journal.note(Before::Unvalidated(key));
+        }
+    }
+
+    pub fn adds_value(&mut self, value: &str) {
+        if self.enum_values.insert(value.to_owned()) {
+            self.journal.note(Before::EnumValue(value.to_owned()));
+        }
+    }
+
     /// What the statement leaves behind.
     pub fn after(&mut self, number: i32, statement: &Statement, locks: &[(String, Lock)]) {
         if let Some(word) = block_word(statement) {
-            self.transaction(number, word, &statement.text);
+            self.transaction(number, word);
             return;
         }
         if self.block.is_some() {
             for (key, lock) in locks.iter().filter(|(_, lock)| is_strong(*lock)) {
-                let held = self.held.entry(key.clone()).or_insert(Held {
-                    lock: *lock,
-                    since: number,
-                });
-                held.lock = held.lock.max(*lock);
+                self.holds(key, *lock, number);
             }
         }
         if let Some(setting) = &statement.action.setting {
@@ -103,96 +135,150 @@ impl Session {
         }
     }
 
-    fn transaction(&mut self, number: i32, word: Block, text: &str) {
+    fn holds(&mut self, key: &str, lock: Lock, number: i32) {
+        let before = self.held.get(key).cloned();
+        if before.as_ref().is_some_and(|held| held.lock >= lock) {
+            return;
+        }
+        let since = before.as_ref().map_or(number, |held| held.since);
+        self.held.insert(key.to_owned(), Held { lock, since });
+        self.journal.note(Before::Held(key.to_owned(), before));
+    }
+
+    /// A relation that is locked goes by another name.
+    pub fn renamed(&mut self, from: &str, to: &str) {
+        if let Some(held) = self.held.remove(from) {
+            self.journal
+                .note(Before::Held(from.to_owned(), Some(held.clone())));
+            let before = self.held.insert(to.to_owned(), held);
+            self.journal.note(Before::Held(to.to_owned(), before));
+        }
+    }
+
+    fn begin(&mut self, number: i32) {
+        self.block.get_or_insert(number);
+        self.journal.begin();
+    }
+
+    fn transaction(&mut self, number: i32, word: Block) {
         match word {
-            Block::Begins => {
-                self.block.get_or_insert(number);
-            }
-            Block::Commits | Block::RollsBack => {
-                self.ended();
-                let mut words = text.split_whitespace().rev();
-                let chain = words
-                    .next()
-                    .is_some_and(|word| word.eq_ignore_ascii_case("chain"));
-                if chain
-                    && !words
-                        .next()
-                        .is_some_and(|word| word.eq_ignore_ascii_case("no"))
-                {
-                    self.block = Some(number);
+            Block::Begins => self.begin(number),
+            Block::Commits { chain } | Block::RollsBack { chain } => {
+                if matches!(word, Block::RollsBack { .. }) {
+                    let before = self.journal.roll_back();
+                    self.put_back(before);
                 }
+                self.ended();
+                if chain {
+                    self.begin(number);
+                }
+            }
+            Block::Savepoint(name) => self.journal.savepoint(name),
+            Block::Releases(name) => self.journal.release(name),
+            Block::BackTo(name) => {
+                let before = self.journal.roll_back_to(name);
+                self.put_back(before);
             }
             Block::GoesOn => {}
         }
     }
 
+    fn put_back(&mut self, changes: Vec<Before>) {
+        for change in changes {
+            match change {
+                Before::Held(key, Some(held)) => drop(self.held.insert(key, held)),
+                Before::Held(key, None) => drop(self.held.remove(&key)),
+                Before::Unvalidated(key) => drop(self.unvalidated.remove(&key)),
+                Before::EnumValue(value) => drop(self.enum_values.remove(&value)),
+                Before::Limit(kind, limit) => *self.limit(kind) = limit,
+            }
+        }
+    }
+
     fn ended(&mut self) {
+        self.journal.commit();
         self.block = None;
         self.held.clear();
         self.unvalidated.clear();
         self.enum_values.clear();
-        for limit in [
-            &mut self.lock_timeout,
-            &mut self.statement_timeout,
-            &mut self.idle_timeout,
-        ] {
+        for kind in [Kind::Lock, Kind::Statement, Kind::Idle] {
+            let limit = self.limit(kind);
             if let Some(before) = limit.outside.take() {
                 limit.now = before;
             }
         }
     }
 
+    fn limit(&mut self, kind: Kind) -> &mut Limit {
+        match kind {
+            Kind::Lock => &mut self.lock_timeout,
+            Kind::Statement => &mut self.statement_timeout,
+            Kind::Idle => &mut self.idle_timeout,
+        }
+    }
+
     fn set(&mut self, number: i32, setting: &Setting) {
+        let kinds: &[Kind] = match setting.name.as_str() {
+            "lock_timeout" => &[Kind::Lock],
+            "statement_timeout" => &[Kind::Statement],
+            "idle_in_transaction_session_timeout" => &[Kind::Idle],
+            "all" => &[Kind::Lock, Kind::Statement, Kind::Idle],
+            _ => &[],
+        };
         let inside = self.block.is_some();
-        let change = |limit: &mut Limit| {
+        if setting.local && !inside {
+            // It ends with the statement's own transaction.
+            return;
+        }
+        for kind in kinds {
             let value = setting.value.as_deref().and_then(milliseconds);
+            let limit = self.limit(*kind);
+            let before = *limit;
             if setting.local {
-                if !inside {
-                    // It ends with the statement's own transaction.
-                    return;
-                }
                 limit.outside.get_or_insert(limit.now);
+            } else {
+                limit.outside = None;
             }
             limit.now = value.unwrap_or(0);
             limit.set_by = Some(number);
-        };
-        match setting.name.as_str() {
-            "lock_timeout" => change(&mut self.lock_timeout),
-            "statement_timeout" => change(&mut self.statement_timeout),
-            "idle_in_transaction_session_timeout" => change(&mut self.idle_timeout),
-            "all" => {
-                change(&mut self.lock_timeout);
-                change(&mut self.statement_timeout);
-                change(&mut self.idle_timeout);
-            }
-            _ => {}
+            self.journal.note(Before::Limit(*kind, before));
         }
     }
 }
 
 /// What a statement does to the transaction it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Block {
+pub enum Block<'a> {
     Begins,
-    Commits,
-    RollsBack,
-    /// Savepoints; transactions prepared before.
+    Commits {
+        /// Another one begins at once.
+        chain: bool,
+    },
+    RollsBack {
+        chain: bool,
+    },
+    Savepoint(&'a str),
+    Releases(&'a str),
+    BackTo(&'a str),
+    /// Transactions prepared before.
     GoesOn,
 }
 
 /// `None`: it is no command of transactions.
-pub fn block_word(statement: &Statement) -> Option<Block> {
+pub fn block_word(statement: &Statement) -> Option<Block<'_>> {
     if !matches!(statement.node, Node::Transaction(_)) {
         return None;
     }
-    let to = || {
-        let mut words = statement.text.split_whitespace();
-        words.any(|word| word.eq_ignore_ascii_case("to"))
-    };
-    Some(match statement.action.tag.as_str() {
+    let action = &statement.action;
+    let name = action.part.as_deref().unwrap_or_default();
+    let chain = action.what == "AND CHAIN";
+    Some(match action.tag.as_str() {
         "BEGIN" | "START TRANSACTION" => Block::Begins,
-        "COMMIT" | "PREPARE TRANSACTION" => Block::Commits,
-        "ROLLBACK" if !to() => Block::RollsBack,
+        "COMMIT" | "PREPARE TRANSACTION" => Block::Commits { chain },
+        "ROLLBACK" if action.what == "TO SAVEPOINT" => Block::BackTo(name),
+        "ROLLBACK" => Block::RollsBack { chain },
+        "SAVEPOINT" => Block::Savepoint(name),
+        "RELEASE" => Block::Releases(name),
         _ => Block::GoesOn,
     })
 }
@@ -249,11 +335,43 @@ mod tests {
         let mut session = Session::default();
         session.set(1, &setting("'1s'", true));
         assert_eq!(session.lock_timeout.now, 0);
-        session.transaction(2, Block::Begins, "BEGIN");
+        session.transaction(2, Block::Begins);
         session.set(3, &setting("'1s'", true));
         session.set(4, &setting("'3s'", true));
         assert_eq!(session.lock_timeout.now, 3000);
-        session.transaction(5, Block::Commits, "COMMIT");
+        session.transaction(5, Block::Commits { chain: false });
         assert_eq!((session.lock_timeout.now, session.block), (0, None));
+    }
+
+    #[test]
+    fn a_rollback_takes_locks_and_limits_back() {
+        let mut session = Session::default();
+        session.transaction(1, Block::Begins);
+        session.holds("a", Lock::Share, 2);
+        session.transaction(3, Block::Savepoint("s"));
+        session.holds("a", Lock::AccessExclusive, 4);
+        session.holds("b", Lock::Share, 5);
+        session.set(6, &setting("'1s'", false));
+        session.not_validated("a", "k");
+        session.adds_value("v");
+        session.transaction(7, Block::BackTo("s"));
+        let held: Vec<_> = session
+            .held
+            .iter()
+            .map(|(key, held)| (key.as_str(), held.lock))
+            .collect();
+        assert_eq!(held, [("a", Lock::Share)]);
+        assert_eq!(session.lock_timeout.now, 0);
+        assert!(session.unvalidated.is_empty() && session.enum_values.is_empty());
+        session.holds("b", Lock::Share, 8);
+        session.transaction(9, Block::Releases("s"));
+        assert!(session.held.contains_key("b"));
+        session.set(10, &setting("'1s'", false));
+        session.transaction(11, Block::RollsBack { chain: true });
+        assert!(session.held.is_empty());
+        assert_eq!((session.lock_timeout.now, session.block), (0, Some(11)));
+        session.set(12, &setting("'1s'", false));
+        session.transaction(13, Block::Commits { chain: false });
+        assert_eq!((session.lock_timeout.now, session.block), (1000, None));
     }
 }

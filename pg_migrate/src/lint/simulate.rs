@@ -3,12 +3,11 @@
 use super::finding::is_strong;
 use super::look::Before;
 use super::picture::{add_column, add_constraint, change_table, rename_column};
-use super::search_path::{self, Path};
-use super::session::{Block, Session, block_word};
+use super::search_path::Given;
+use super::session::{Session, block_word};
 use super::world::{MOST, World};
 use crate::fault::Result;
 use crate::pg::parser::tree::{Action, Change, CommandKind, Node, Statement};
-use crate::pg::settings::Scope;
 use crate::recipe::facts;
 use crate::recipe::quote::qualified;
 use crate::recipe::step::Lock;
@@ -19,9 +18,7 @@ pub struct Hand<'a> {
     pub world: &'a mut World,
     pub session: &'a mut Session,
     pub before: &'a mut Before,
-    pub scope: &'a Scope,
-    /// Schemas that the script makes and that are not there yet.
-    pub schemas: &'a mut Vec<String>,
+    pub given: &'a mut Given,
 }
 
 impl Hand<'_> {
@@ -35,25 +32,15 @@ impl Hand<'_> {
         on: &[String],
     ) -> Result<()> {
         let action = &statement.action;
-        if let Some(setting) = &action.setting {
-            self.setting(setting, action.tag == "SELECT")?;
+        if let Some(path) = self.given.set(statement, self.session.block.is_some())? {
+            self.world.path_changed(path);
         }
         if let Some(word) = block_word(statement) {
             self.before.altered.clear();
-            match word {
-                Block::Begins => self.world.begin(),
-                Block::RollsBack => self.world.roll_back(),
-                Block::Commits => self.world.commit(),
-                Block::GoesOn => {}
+            self.world.block(word);
+            if let Some(path) = self.given.block(word)? {
+                self.world.path_changed(path);
             }
-        }
-        if !effect.idle {
-            self.makes(statement);
-            self.keeps(number, action, effect, on);
-            for key in on {
-                self.changes(statement, key);
-            }
-            self.drops(action, on)?;
         }
         let locks: Vec<(String, Lock)> = locks
             .iter()
@@ -61,24 +48,13 @@ impl Hand<'_> {
             .cloned()
             .collect();
         self.session.after(number, statement, &locks);
-        Ok(())
-    }
-
-    fn setting(&mut self, setting: &crate::pg::parser::tree::Setting, whole: bool) -> Result<()> {
-        match setting.name.as_str() {
-            "search_path" => {
-                if let Some(schemas) = search_path::schemas(setting, whole) {
-                    search_path::set(self.scope, &schemas);
-                    let path = Path::now()?.in_order(&schemas, self.schemas);
-                    self.world.path_changed(path);
-                }
+        if !effect.idle {
+            self.makes(statement);
+            self.keeps(number, action, effect, on);
+            for key in on {
+                self.changes(statement, key);
             }
-            "timezone" => {
-                if let Some(zone) = setting.value.as_deref().and_then(zone) {
-                    self.scope.set("timezone", &zone);
-                }
-            }
-            _ => {}
+            self.drops(action, on)?;
         }
         Ok(())
     }
@@ -90,7 +66,8 @@ impl Hand<'_> {
         }
         let Some(key) = on.first() else {
             if action.what == "ADD VALUE" {
-                self.session.enum_values.extend(action.to.clone());
+                self.session
+                    .adds_value(action.to.as_deref().unwrap_or_default());
             }
             return;
         };
@@ -98,7 +75,7 @@ impl Hand<'_> {
             if let CommandKind::AddConstraint(made) = &change.kind
                 && let Some(name) = &made.name
             {
-                self.session.unvalidated.insert((key.clone(), name.clone()));
+                self.session.not_validated(key, name);
             }
         }
         if action.tag == "ALTER TABLE" && effect.lock.is_some_and(is_strong) {
@@ -110,14 +87,14 @@ impl Hand<'_> {
 
     fn makes(&mut self, statement: &Statement) {
         let action = &statement.action;
-        if let Node::Create { name, .. } = &statement.node {
-            self.world.make(name);
+        if let Node::Create { kind, name } = &statement.node {
+            self.world.make(kind, name);
         }
         if action.tag == "CREATE SCHEMA"
             && let Node::Create { name, .. } = &statement.node
         {
             let (_, bare) = self.world.path.split(name);
-            self.schemas.push(bare);
+            self.given.makes_schema(bare);
         }
         if let (Node::CreateIndex(index), Some(_)) = (&statement.node, action.on.first()) {
             self.index(index);
@@ -238,8 +215,9 @@ impl Hand<'_> {
                 }
                 // The catalog knows it by its old name only.
                 table.oid = 0;
-                self.world
-                    .insert(qualified(&table.schema, &table.name), table);
+                let new = qualified(&table.schema, &table.name);
+                self.session.renamed(key, &new);
+                self.world.insert(new, table);
             }
             ("TRUNCATE TABLE", _) => self.world.change(key, |table| table.empty = true),
             ("INSERT" | "COPY" | "MERGE", _) => {
@@ -305,11 +283,4 @@ impl Hand<'_> {
         }
         Ok(())
     }
-}
-
-/// The zone of SET timezone, where it is a plain string.
-fn zone(value: &str) -> Option<String> {
-    let inner = value.strip_prefix('\'')?.strip_suffix('\'')?;
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_/+-".contains(letter);
-    (!inner.is_empty() && inner.chars().all(plain)).then(|| inner.to_owned())
 }

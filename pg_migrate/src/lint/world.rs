@@ -2,7 +2,9 @@
 //! statements before have made, changed and dropped. A relation that is not there is assumed: it
 //! will be where the script runs.
 
+use super::journal::Journal;
 use super::search_path::Path;
+use super::session::Block;
 use crate::catalog::{self, Live};
 use crate::fault::{Result, state};
 use crate::pg::parser::tree::{Action, Name};
@@ -10,7 +12,7 @@ use crate::pg::spi::{self, Arg};
 use crate::pg::subtransaction;
 use crate::recipe::estimate::Size;
 use crate::recipe::facts::{Facts, Table};
-use crate::recipe::quote::{ident, qualified};
+use crate::recipe::quote::{ident, identifiers, qualified};
 use crate::recipe::written::{Known, Scene, sql};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -28,8 +30,9 @@ pub struct World {
     catalog: HashMap<String, u32>,
     asked: bool,
     gone: HashSet<String>,
-    /// Objects other than relations that the script makes, by their names as SQL text.
-    made: HashSet<String>,
+    /// Objects other than relations that the script makes, by their names as SQL text, and the kind
+    /// that DROP calls them by.
+    made: HashMap<String, &'static str>,
     sizes: HashMap<String, Option<Size>>,
     /// Relations that another session has locked: not to be looked at now.
     pub busy: HashSet<String>,
@@ -42,8 +45,20 @@ pub struct World {
     assumed: Option<&'static str>,
     /// Every relation the script names.
     mentioned: HashSet<String>,
-    /// In a transaction: what was there before it, of each relation that it changed.
-    undo: Option<HashMap<String, Option<Rc<Table>>>>,
+    journal: Journal<Before>,
+    /// Where in the journal a relation was noted last.
+    noted: HashMap<String, usize>,
+}
+
+/// What was there before a statement of the transaction changed it.
+#[derive(Debug)]
+enum Before {
+    Relation {
+        key: String,
+        table: Option<Rc<Table>>,
+        gone: bool,
+    },
+    Made(String),
 }
 
 /// A name's kind, by the statement that names it.
@@ -71,14 +86,15 @@ impl World {
             catalog: HashMap::new(),
             asked: false,
             gone: HashSet::new(),
-            made: HashSet::new(),
+            made: HashMap::new(),
             sizes: HashMap::new(),
             busy: HashSet::new(),
             on: HashMap::new(),
             children: HashMap::new(),
             assumed: None,
             mentioned,
-            undo: None,
+            journal: Journal::default(),
+            noted: HashMap::new(),
         }
     }
 
@@ -304,40 +320,78 @@ impl World {
         self.tables.remove(key)
     }
 
-    pub fn begin(&mut self) {
-        self.undo.get_or_insert_default();
-    }
-
-    pub fn commit(&mut self) {
-        self.undo = None;
-    }
-
-    /// Relations are as they were when the transaction began.
-    pub fn roll_back(&mut self) {
-        for (key, before) in self.undo.take().unwrap_or_default() {
-            self.gone.remove(&key);
-            match before {
-                Some(table) => drop(self.tables.insert(key, table)),
-                None => drop(self.tables.remove(&key)),
+    /// After a command of transactions: relations are as they were where it takes something back.
+    pub fn block(&mut self, word: Block) {
+        let before = match word {
+            Block::Begins => {
+                self.journal.begin();
+                return;
+            }
+            Block::Savepoint(name) => {
+                self.journal.savepoint(name);
+                return;
+            }
+            Block::Releases(name) => {
+                self.journal.release(name);
+                return;
+            }
+            Block::GoesOn => return,
+            Block::BackTo(name) => self.journal.roll_back_to(name),
+            Block::Commits { chain } | Block::RollsBack { chain } => {
+                let mut before = self.journal.roll_back();
+                if matches!(word, Block::Commits { .. }) {
+                    before.clear();
+                }
+                self.noted.clear();
+                if chain {
+                    self.journal.begin();
+                }
+                before
+            }
+        };
+        for change in before {
+            match change {
+                Before::Relation { key, table, gone } => {
+                    if gone {
+                        self.gone.insert(key.clone());
+                    } else {
+                        self.gone.remove(&key);
+                    }
+                    match table {
+                        Some(table) => drop(self.tables.insert(key, table)),
+                        None => drop(self.tables.remove(&key)),
+                    }
+                }
+                Before::Made(name) => drop(self.made.remove(&name)),
             }
         }
         self.names.clear();
     }
 
     fn note(&mut self, key: &str) {
-        if let Some(undo) = &mut self.undo
-            && !undo.contains_key(key)
-        {
-            undo.insert(key.to_owned(), self.tables.get(key).map(Rc::clone));
+        if !self.journal.is_open() {
+            return;
         }
+        let before = self.noted.get(key).and_then(|at| self.journal.noted(*at));
+        if matches!(before, Some(Before::Relation { key: known, .. }) if known == key) {
+            return;
+        }
+        self.noted.insert(key.to_owned(), self.journal.len());
+        self.journal.note(Before::Relation {
+            key: key.to_owned(),
+            table: self.tables.get(key).map(Rc::clone),
+            gone: self.gone.contains(key),
+        });
     }
 
     pub fn put_index(&mut self, index: &str, table: &str) {
         self.on.insert(index.to_owned(), Some(table.to_owned()));
     }
 
-    pub fn make(&mut self, name: &str) {
-        self.made.insert(name.to_owned());
+    pub fn make(&mut self, kind: &'static str, name: &str) {
+        if self.made.insert(name.to_owned(), kind).is_none() {
+            self.journal.note(Before::Made(name.to_owned()));
+        }
     }
 }
 
@@ -361,6 +415,24 @@ impl Scene for World {
     }
 
     fn is_made_here(&self, name: &str) -> Result<bool> {
-        Ok(self.made.contains(name))
+        Ok(self.made.contains_key(name))
+    }
+
+    fn makes_type(&self, data_type: &str) -> bool {
+        let bare = data_type.split('[').next().unwrap_or_default();
+        let mut parts = identifiers(bare, '.');
+        let name = parts.pop().unwrap_or_default();
+        let is_type = |key: &str| self.made.get(key) == Some(&"type");
+        let first = self.path.schemas().first();
+        match parts.pop() {
+            Some(schema) => {
+                is_type(&qualified(&schema, &name))
+                    || (first == Some(&schema) && is_type(&ident(&name)))
+            }
+            None => {
+                is_type(&ident(&name))
+                    || first.is_some_and(|schema| is_type(&qualified(schema, &name)))
+            }
+        }
     }
 }

@@ -38,7 +38,7 @@ pub fn conversion(
         )
     })?;
     let own = ident(column);
-    subtransaction::rehearse(|| {
+    subtransaction::look(|| {
         let found = targets(columns, table, &[own.as_str(), using.unwrap_or(&own)])?;
         let [column, value] = found.as_slice() else {
             return Err(not_one());
@@ -59,7 +59,7 @@ pub fn conversion(
 /// Whether ADD COLUMN writes the table anew to give its rows a value: a default that is another for
 /// each row, or a type whose constraints every row has to pass.
 pub fn fills_rows(data_type: &str, default: Option<&str>) -> Result<bool> {
-    subtransaction::rehearse(|| {
+    subtransaction::look(|| {
         let (to, modifier) = resolve_type(data_type)?;
         // SAFETY: an OID that PostgreSQL has just resolved.
         if unsafe { pg_sys::DomainHasConstraints(to) } {
@@ -93,7 +93,7 @@ pub fn implied(
     let mut texts = vec![condition];
     texts.extend(known);
     texts.extend(filled.iter().map(String::as_str));
-    subtransaction::rehearse(|| {
+    subtransaction::look(|| {
         let found = targets(columns, table, &texts)?;
         let (condition, known) = found.split_first().ok_or_else(not_one)?;
         // SAFETY: boolean expressions that the analyser has just made; lists are PostgreSQL's own.

@@ -2,6 +2,7 @@
 
 use crate::fault::Result;
 use crate::pg::error;
+use crate::pg::settings::Scope;
 use pgrx::PgTryBuilder;
 use pgrx::pg_sys;
 use std::panic::AssertUnwindSafe;
@@ -17,6 +18,21 @@ pub fn attempt<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Runs `body` in a subtransaction that is rolled back whatever comes of it.
 pub fn rehearse<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     run(body, true)
+}
+
+/// The same with nothing writable, for what only asks: functions of users that PostgreSQL evaluates
+/// on the way run with the rights of the current user, and what they would write is refused, also
+/// what no rollback takes back. What PostgreSQL allocates meanwhile goes with the subtransaction.
+pub fn look<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    rehearse(|| {
+        // SAFETY: the subtransaction's own context, freed by its rollback; `run` has left it by then.
+        unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::CurTransactionContext) };
+        let scope = Scope::new();
+        scope.set("transaction_read_only", "on");
+        let value = body();
+        drop(scope);
+        value
+    })
 }
 
 fn run<T>(body: impl FnOnce() -> Result<T>, always_roll_back: bool) -> Result<T> {

@@ -29,6 +29,9 @@ pub struct Table {
     pub populated: bool,
     /// No row at all: DDL on it scans and rewrites nothing.
     pub empty: bool,
+    /// It has no row of its own: a materialized view whose query found none, or a table whose rows are
+    /// all of tables that inherit from it.
+    pub hollow: bool,
     /// Made earlier in the same migration: its columns may be unknown.
     pub fresh: bool,
     /// It is, and of its columns only those are known that were added later.
@@ -468,6 +471,9 @@ pub trait Facts: ObjectFacts {
     fn size(&self, relation: &str) -> Result<Option<Size>>;
     /// The tables with a column of the type, qualified and quoted.
     fn tables_of_type(&self, data_type: &str) -> Result<Vec<String>>;
+    /// Of a composite type the tables that are made of it (`OF`), qualified and quoted; `None`: it is
+    /// no composite type, or not there.
+    fn composite(&self, data_type: &str) -> Result<Option<Vec<String>>>;
     /// How many rows a data statement will write, as the planner of PostgreSQL estimates; `None`:
     /// not to be told before earlier statements have run.
     fn touched_rows(&self, sql: &str) -> Result<Option<f64>>;

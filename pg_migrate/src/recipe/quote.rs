@@ -182,6 +182,30 @@ pub fn idents<S: AsRef<str>>(names: &[S]) -> String {
         .join(", ")
 }
 
+/// The other way round: the identifiers between the separators of SQL text, strings among them,
+/// without their quotes; unquoted ones in lower case.
+pub fn identifiers(text: &str, separator: char) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut letters = text.chars().peekable();
+    let mut quote: Option<char> = None;
+    while let Some(letter) = letters.next() {
+        let Some(last) = found.last_mut() else { break };
+        match quote {
+            Some(mark) if letter == mark && letters.peek() == Some(&mark) => {
+                letters.next();
+                last.push(mark);
+            }
+            Some(mark) if letter == mark => quote = None,
+            Some(_) => last.push(letter),
+            None if letter == '"' || letter == '\'' => quote = Some(letter),
+            None if letter == separator => found.push(String::new()),
+            None if letter.is_whitespace() => {}
+            None => last.extend(letter.to_lowercase()),
+        }
+    }
+    found
+}
+
 pub fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", ident(schema), ident(name))
 }
@@ -224,6 +248,19 @@ mod tests {
         assert_eq!(ident(""), "\"\"");
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\b"), "E'a\\\\b'");
+    }
+
+    #[test]
+    fn identifiers_are_read_as_they_are_written() {
+        assert_eq!(
+            identifiers("app.\"The \"\"Table\"\".x\"", '.'),
+            ["app", "The \"Table\".x"]
+        );
+        assert_eq!(
+            identifiers("App, \"Other One\", 'a, b'", ','),
+            ["app", "Other One", "a, b"]
+        );
+        assert_eq!(identifiers("t", '.'), ["t"]);
     }
 
     #[test]

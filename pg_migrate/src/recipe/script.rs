@@ -11,7 +11,7 @@ mod table_tests;
 mod tests;
 
 pub use reader::{Reader, passed_over, search_path};
-pub use settings::schemas_of;
+pub use settings::schemas;
 
 use crate::document::model::{
     Backfill, Comments, CreateIndex, Creates, DropIndex, DropTable, DropView, Operation,

@@ -1,17 +1,20 @@
 //! sql: statements as written: what each does while it runs, whether it may run here, and how it is
 //! taken back.
 
+mod attach;
 mod back;
 mod changes;
 mod changes_back;
 mod comment;
 mod effect;
+mod retype;
 mod scene;
 mod statements;
 mod table;
 
+pub use attach::{lacking_indexes, lacking_keys};
 pub use back::Earlier;
-pub use effect::Effect;
+pub use effect::{Effect, concurrently};
 pub use scene::{Known, Scene, sql};
 pub use statements::{Answer, Work};
 

@@ -24,69 +24,6 @@ fn size_duration_and_the_operation_are_told() {
 }
 
 #[test]
-fn recipes_run_as_they_are() {
-    let db = cluster().database();
-    db.psql(pg_migrate_tests::facts::FIXTURE);
-    for (script, rule) in [
-        (
-            "ALTER TABLE users ALTER COLUMN name SET NOT NULL",
-            "set-not-null",
-        ),
-        (
-            "ALTER TABLE users ADD CONSTRAINT c CHECK (nn > 0)",
-            "check-without-not-valid",
-        ),
-        (
-            "ALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY (user_id) REFERENCES users (id)",
-            "foreign-key-without-not-valid",
-        ),
-        (
-            "ALTER TABLE users ADD CONSTRAINT uq UNIQUE (id, nn)",
-            "unique-builds-index",
-        ),
-        (
-            "CREATE INDEX i9 ON users (bio)",
-            "index-without-concurrently",
-        ),
-        (
-            "DROP INDEX users_email_idx",
-            "drop-index-without-concurrently",
-        ),
-        ("REINDEX TABLE orders", "reindex-without-concurrently"),
-        (
-            "REFRESH MATERIALIZED VIEW mv",
-            "refresh-without-concurrently",
-        ),
-        (
-            "ALTER TABLE users ADD COLUMN z1 int CHECK (z1 > 0)",
-            "inline-check",
-        ),
-        (
-            "ALTER TABLE users ADD COLUMN z2 int UNIQUE",
-            "inline-unique",
-        ),
-        (
-            "ALTER TABLE fknv ADD PRIMARY KEY (user_id)",
-            "unique-builds-index",
-        ),
-        ("UPDATE orders SET qty = 2", "write-without-where"),
-        (
-            "ALTER TABLE orders ADD COLUMN z3 uuid DEFAULT gen_random_uuid()",
-            "volatile-default",
-        ),
-        (
-            "ALTER TABLE orders ADD COLUMN z4 bigserial",
-            "identity-column",
-        ),
-    ] {
-        let recipe = db.one::<String>(&format!(
-            "SELECT recipe FROM migrate.lint('{script}') WHERE rule = '{rule}'"
-        ));
-        db.psql(&recipe);
-    }
-}
-
-#[test]
 fn who_holds_the_lock_is_told() {
     let db = cluster().database();
     db.run("CREATE TABLE held (a int); INSERT INTO held VALUES (1)");

@@ -209,3 +209,4 @@ VACUUM users;
 VACUUM FULL users;
 VALUES (1);
 WITH x AS (SELECT 1) SELECT * FROM x;
+CREATE TRUSTED LANGUAGE plnew HANDLER plpgsql_call_handler;

@@ -5,6 +5,7 @@ mod documents;
 mod facts;
 mod here;
 mod kinds;
+mod recipes;
 mod reports;
 mod rights;
 mod robust;

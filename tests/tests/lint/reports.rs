@@ -68,7 +68,7 @@ fn text_shows_place_rule_lock_and_recipe() {
         "0007.sql:2: error[drop-table]: ",
         "0007.sql:3: error[volatile-default]: ",
         "    ACCESS EXCLUSIVE on public.users, blocks reads and writes",
-        "    | SELECT migrate.backfill('public.users'",
+        "    | SELECT migrate.apply($sql$",
         "3 statements: 2 errors, ",
     ] {
         assert!(text.contains(part), "{part}\n{text}");

@@ -2,11 +2,40 @@
 
 use crate::schema;
 use pg_migrate_tests::Failure;
+use postgres::Client;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
 
 const SEEDS: &str = include_str!("kinds.sql");
+
+const FORMATS: [&str; 4] = ["text", "json", "github", "sarif"];
+
+/// Whether it was read. The findings as rows and as a text are of one mind about that.
+fn fed(client: &mut Client, text: &str) -> bool {
+    let rows = client.query("SELECT rule FROM migrate.lint($1)", &[&text]);
+    let format = FORMATS[text.len() % FORMATS.len()];
+    let report = client.query_one(
+        "SELECT migrate.lint_report($1, $2, $3)",
+        &[&text, &format, &text],
+    );
+    for failed in [rows.as_ref().err(), report.as_ref().err()]
+        .into_iter()
+        .flatten()
+    {
+        let failure = Failure::from(failed);
+        assert!(!failure.sqlstate.is_empty(), "{failure}\n{text:?}");
+        assert_ne!(failure.sqlstate, "XX000", "{failure}\n{text:?}");
+    }
+    assert_eq!(rows.is_ok(), report.is_ok(), "{text:?}");
+    if let Ok(row) = report {
+        let told: String = row.get(0);
+        if matches!(format, "json" | "sarif") {
+            serde_json::from_str::<serde_json::Value>(&told).expect("JSON");
+        }
+    }
+    rows.is_ok()
+}
 
 /// One session does it all: a crash would end it.
 #[test]
@@ -53,14 +82,9 @@ fn mangled_scripts_end_in_findings_or_an_error() {
             }
         }
         let text: String = letters.into_iter().collect();
-        match client.query("SELECT rule FROM migrate.lint($1)", &[&text]) {
-            Ok(_) => answers += 1,
-            Err(error) => {
-                let failure = Failure::from(&error);
-                assert!(!failure.sqlstate.is_empty(), "{failure}\n{text}");
-                assert_ne!(failure.sqlstate, "XX000", "{failure}\n{text}");
-                errors += 1;
-            }
+        match fed(&mut client, &text) {
+            true => answers += 1,
+            false => errors += 1,
         }
     }
     let after: i32 = client
@@ -72,6 +96,33 @@ fn mangled_scripts_end_in_findings_or_an_error() {
         answers > cases / 10 && errors > cases / 10,
         "{answers} answers, {errors} errors"
     );
+}
+
+/// What no client would send as a script.
+#[test]
+fn random_bytes_end_in_findings_or_an_error() {
+    let mut client = schema().connect();
+    let mut random = StdRng::seed_from_u64(7);
+    let words: Vec<&str> = SEEDS.split_whitespace().collect();
+    for case in 0..600 {
+        let length = random.random_range(0..300);
+        let text = match case % 3 {
+            // Whatever is UTF-8 of it.
+            0 => {
+                let bytes: Vec<u8> = (0..length).map(|_| random.random_range(1..=255)).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            1 => (0..length)
+                .map(|_| char::from(random.random_range(1u8..127)))
+                .collect(),
+            // Words of the grammar in no order.
+            _ => (0..length / 4)
+                .map(|_| words[random.random_range(0..words.len())])
+                .collect::<Vec<_>>()
+                .join(" "),
+        };
+        fed(&mut client, &text);
+    }
 }
 
 #[test]
@@ -91,6 +142,29 @@ fn bytes_that_are_no_text_are_refused() {
         db.rows("SELECT * FROM migrate.lint(' ; ;; -- x')")
             .is_empty()
     );
+}
+
+#[test]
+fn other_encodings_are_refused_in_words() {
+    let db = schema();
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let name = format!("lint_{}", encoding.to_lowercase());
+        db.run(&format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        ));
+        let other = db.cluster().db(&name);
+        other.run("CREATE EXTENSION pg_migrate; CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
+        for call in ["SELECT * FROM migrate.lint", "SELECT migrate.lint_report"] {
+            let sql = format!(
+                "SELECT set_config('client_encoding', 'SQL_ASCII', false); {call}(E'SELECT \\xe9\\xff')"
+            );
+            assert_eq!(other.error(&sql).sqlstate, "0A000", "{sql}");
+        }
+        let found = other
+            .rows("SELECT rule FROM migrate.lint('ALTER TABLE t ALTER COLUMN a TYPE bigint')")
+            .concat();
+        assert!(found.contains(&"type-change-rewrites".to_owned()));
+    }
 }
 
 #[test]
@@ -119,17 +193,32 @@ fn deep_nesting_meets_the_limit_of_the_stack() {
                     open.repeat(depth),
                     close.repeat(depth)
                 ),
+                format!(
+                    "ALTER TABLE p ATTACH PARTITION cand FOR VALUES FROM ({}1{}) TO (200)",
+                    open.repeat(depth),
+                    close.repeat(depth)
+                ),
+                format!(
+                    "ALTER TABLE users ALTER COLUMN age TYPE int USING ({}1{})",
+                    open.repeat(depth),
+                    close.repeat(depth)
+                ),
             ] {
-                let mut client = db.connect();
-                if let Err(error) = client.query("SELECT rule FROM migrate.lint($1)", &[&script]) {
-                    let failure = Failure::from(&error);
-                    assert!(
-                        matches!(
-                            failure.sqlstate.as_str(),
-                            "54001" | "42601" | "53200" | "54000"
-                        ),
-                        "{failure}: {open} {depth}"
-                    );
+                for call in [
+                    "SELECT rule FROM migrate.lint($1)",
+                    "SELECT migrate.lint_report($1, 'sarif')",
+                ] {
+                    let mut client = db.connect();
+                    if let Err(error) = client.query(call, &[&script]) {
+                        let failure = Failure::from(&error);
+                        assert!(
+                            matches!(
+                                failure.sqlstate.as_str(),
+                                "54001" | "42601" | "53200" | "54000"
+                            ),
+                            "{failure}: {open} {depth}"
+                        );
+                    }
                 }
             }
         }
@@ -150,7 +239,7 @@ fn time(script: &str) -> Duration {
 /// Eight times as long a script takes no more than twice eight times as long.
 #[test]
 fn time_grows_with_the_length_of_the_script() {
-    let scripts: [fn(usize) -> String; 6] = [
+    let scripts: [fn(usize) -> String; 12] = [
         |n| {
             (0..n)
                 .map(|i| format!("CREATE TABLE t{i} (id bigint PRIMARY KEY, a text);\n"))
@@ -190,6 +279,49 @@ fn time_grows_with_the_length_of_the_script() {
                     .collect::<Vec<_>>()
                     .join(", ")
             )
+        },
+        |n| {
+            format!(
+                "BEGIN;\n{}COMMIT;",
+                (0..n)
+                    .map(|i| {
+                        format!("SAVEPOINT s; ALTER TABLE other{i} ADD COLUMN c int; RELEASE s;\n")
+                    })
+                    .collect::<String>()
+            )
+        },
+        |n| {
+            let open = (0..n)
+                .map(|i| {
+                    format!("SAVEPOINT s{i}; ALTER TABLE users ALTER COLUMN age SET DEFAULT {i};\n")
+                })
+                .collect::<String>();
+            let back = (0..n)
+                .rev()
+                .map(|i| format!("ROLLBACK TO s{i};\n"))
+                .collect::<String>();
+            format!("BEGIN;\n{open}{back}COMMIT;")
+        },
+        |n| {
+            let values = (0..n)
+                .map(|i| format!("ALTER TYPE mood ADD VALUE 'v{i}';\n"))
+                .collect::<String>();
+            format!("BEGIN;\n{values}{}COMMIT;", "SELECT 'other';\n".repeat(n))
+        },
+        |n| {
+            let names: Vec<String> = (0..n).map(|i| format!("other{i}")).collect();
+            format!("DROP TABLE {};", names.join(", "))
+        },
+        |n| {
+            let changes: Vec<String> = (0..n).map(|i| format!("ADD COLUMN c{i} int")).collect();
+            format!("ALTER TABLE users {};", changes.join(", "))
+        },
+        |n| {
+            (0..n)
+                .map(|i| {
+                    format!("CREATE TYPE e{i} AS ENUM ('a');\nALTER TABLE users ADD COLUMN c{i} e{i} DEFAULT 'a';\n")
+                })
+                .collect()
         },
     ];
     for (number, script) in scripts.iter().enumerate() {

@@ -187,3 +187,102 @@ fn what_is_rolled_back_did_not_happen() {
         assert!(found.contains(&hit), "{found:?}");
     }
 }
+
+/// The rules found, each with the number of its statement.
+fn found(script: &str) -> Vec<(String, String)> {
+    lint(schema(), "statement, rule", script)
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect()
+}
+
+fn hits(script: &str, statement: &str, rule: &str) -> bool {
+    found(script).contains(&(statement.to_owned(), rule.to_owned()))
+}
+
+#[test]
+fn what_a_savepoint_takes_back_did_not_happen() {
+    let script = "BEGIN; CREATE TABLE fresh (a int); SAVEPOINT s; DROP TABLE users; CREATE TABLE users (age int); ROLLBACK TO s;
+                  ALTER TABLE users ALTER COLUMN age TYPE bigint; ALTER TABLE fresh ALTER COLUMN a TYPE bigint; COMMIT;";
+    assert!(hits(script, "7", "type-change-rewrites"));
+    assert!(
+        !hits(script, "8", "type-change-rewrites"),
+        "made before the savepoint"
+    );
+    let kept = script.replace("ROLLBACK TO s", "RELEASE s");
+    assert!(!hits(&kept, "7", "type-change-rewrites"));
+    // A transaction takes back what its savepoints have given to it.
+    let whole =
+        kept.replace("COMMIT", "ROLLBACK") + " ALTER TABLE users ALTER COLUMN age TYPE bigint;";
+    assert!(hits(&whole, "10", "type-change-rewrites"));
+    // Back to where a table was gone already.
+    let gone = "DROP TABLE orders; BEGIN; CREATE TABLE orders (a int); ROLLBACK; ALTER TABLE IF EXISTS orders ADD COLUMN z uuid DEFAULT gen_random_uuid();";
+    assert!(!hits(gone, "5", "volatile-default"), "{:?}", found(gone));
+}
+
+#[test]
+fn a_savepoint_gives_locks_back() {
+    let script = "BEGIN; SAVEPOINT s; ALTER TABLE users ADD COLUMN z int; ROLLBACK TO SAVEPOINT s; DELETE FROM orders; COMMIT;";
+    assert!(!hits(script, "5", "write-in-ddl-transaction"));
+    let kept = script.replace("ROLLBACK TO SAVEPOINT s", "RELEASE SAVEPOINT s");
+    assert!(hits(&kept, "5", "write-in-ddl-transaction"));
+    let inner = "BEGIN; ALTER TABLE users ADD COLUMN z int; SAVEPOINT s; ALTER TABLE orders ADD COLUMN z int; ROLLBACK TO s; ALTER TABLE orders ADD COLUMN z int; COMMIT;";
+    assert!(hits(inner, "6", "several-locks"), "users is locked still");
+}
+
+#[test]
+fn a_savepoint_gives_settings_back() {
+    let path = "CREATE SCHEMA fresh; BEGIN; SAVEPOINT s; SET search_path = fresh; ROLLBACK TO s; CREATE INDEX ON users (id); COMMIT;";
+    assert!(hits(path, "6", "index-without-concurrently"));
+    let local = "CREATE SCHEMA fresh; BEGIN; SET LOCAL search_path = fresh; CREATE TABLE users (id int); COMMIT; CREATE INDEX ON users (id);";
+    assert!(hits(local, "6", "index-without-concurrently"));
+    let rolled = "CREATE SCHEMA fresh; BEGIN; SET search_path = fresh; ROLLBACK; CREATE INDEX ON users (id);";
+    assert!(hits(rolled, "5", "index-without-concurrently"));
+    let limit = "BEGIN; SAVEPOINT s; SET lock_timeout = '1s'; ROLLBACK TO s; ALTER TABLE users ADD COLUMN z int; COMMIT;";
+    assert!(hits(limit, "5", "lock-timeout-missing"));
+    let kept = limit.replace("ROLLBACK TO s", "RELEASE s");
+    assert!(!hits(&kept, "5", "lock-timeout-missing"));
+    let reset = "SET lock_timeout = '1s'; RESET lock_timeout; ALTER TABLE users ADD COLUMN z int;";
+    assert!(hits(reset, "3", "lock-timeout-zero") || hits(reset, "3", "lock-timeout-missing"));
+}
+
+#[test]
+fn one_transaction_around_the_script_is_taken_back_too() {
+    let script = "DROP TABLE users; CREATE TABLE users (age int); ROLLBACK; ALTER TABLE users ALTER COLUMN age TYPE bigint;";
+    let found = asked(
+        schema(),
+        "SET migrate.lint_transaction = on",
+        "statement || ' ' || rule",
+        script,
+    );
+    assert!(
+        found.contains(&"4 type-change-rewrites".to_owned()),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_table_that_is_renamed_is_still_the_one_that_is_locked() {
+    let script = "BEGIN; ALTER TABLE orders RENAME TO purchases; ALTER TABLE purchases ADD COLUMN z int; COMMIT;";
+    assert!(!hits(script, "3", "several-locks"), "{:?}", found(script));
+    let other = "BEGIN; ALTER TABLE orders RENAME TO purchases; ALTER TABLE users ADD COLUMN z int; COMMIT;";
+    assert!(hits(other, "3", "several-locks"));
+}
+
+#[test]
+fn a_type_of_the_script_has_the_same_value_in_each_row() {
+    let made = "CREATE TYPE status AS ENUM ('new', 'old');";
+    for (column, rewrites) in [
+        ("status status DEFAULT 'new' NOT NULL", false),
+        ("status public.status", false),
+        ("status status[] DEFAULT '{}'", false),
+        ("status status DEFAULT pick()", true),
+        ("status nosuch DEFAULT 'new'", true),
+    ] {
+        let script = format!("{made} ALTER TABLE users ADD COLUMN {column};");
+        assert_eq!(hits(&script, "2", "volatile-default"), rewrites, "{column}");
+    }
+    // What is taken back is not there.
+    let back = "BEGIN; CREATE TYPE status AS ENUM ('new'); ROLLBACK; ALTER TABLE users ADD COLUMN s status DEFAULT 'new';";
+    assert!(hits(back, "4", "volatile-default"));
+}

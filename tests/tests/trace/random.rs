@@ -9,6 +9,8 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::env;
 
+mod objects;
+mod rare;
 mod schema;
 mod statements;
 
@@ -35,7 +37,9 @@ fn dishonest(told: &Facts, row: &Traced) -> Option<&'static str> {
     if rewrites && !told.rewrites {
         return Some("it rewrites, and that was not foretold");
     }
-    if told.rewrites && !works {
+    // What the query of a view finds is not known before it runs.
+    let computed = row.kind == "REFRESH MATERIALIZED VIEW";
+    if told.rewrites && !works && !computed {
         return Some("called a rewrite, and it touches the catalog alone");
     }
     // The locks of a rebuilt index itself are not foretold.
@@ -44,6 +48,15 @@ fn dishonest(told: &Facts, row: &Traced) -> Option<&'static str> {
         return Some("its lock is stronger than was foretold");
     }
     None
+}
+
+/// Whether it was said that the statement does what its text does not tell.
+fn warned(client: &mut postgres::Client, sql: &str) -> bool {
+    let found = client.query_one(
+        "SELECT count(*) > 0 FROM migrate.lint($1) WHERE rule IN ('cascade', 'drop-schema', 'unnamed-tables')",
+        &[&sql],
+    );
+    found.is_ok_and(|row| row.get(0))
 }
 
 #[derive(Default)]
@@ -91,7 +104,7 @@ fn over_one_schema(db: &Db, seed: u64, statements: u64, tally: &mut Tally) {
         tally.done += 1;
         let works = !(row.rewrites.is_empty() && row.scans.is_empty());
         tally.strong += u64::from(works && strength(row.lock.as_deref()) >= STRONG);
-        if let Some(why) = dishonest(&told, row) {
+        if let Some(why) = dishonest(&told, row).filter(|_| !warned(&mut client, &sql)) {
             tally.wrong.push(format!(
                 "seed {seed}: {sql}\n    {why}\n    foretold: lock {} rewrites {} scans {}\n    traced: {:?} rewrites {:?} scans {:?} {:?}",
                 told.lock, told.rewrites, told.scans, row.locks, row.rewrites, row.scans, row.evidence

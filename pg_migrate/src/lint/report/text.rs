@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 pub fn text(findings: &[Finding], file: &str) -> String {
     let mut out = String::new();
-    let mut counts = [0usize; 4];
+    let mut counts = [0; 4];
     for finding in findings {
         counts[finding.severity as usize] += 1;
         if finding.severity == Severity::Safe {
@@ -49,12 +49,20 @@ pub fn text(findings: &[Finding], file: &str) -> String {
         .unwrap_or(0);
     let _ = write!(
         out,
-        "{statements} statements: {} errors, {} warnings, {} advice",
-        counts[Severity::Error as usize],
-        counts[Severity::Warning as usize],
+        "{}: {}, {}, {} advice",
+        counted(statements, "statement"),
+        counted(counts[Severity::Error as usize], "error"),
+        counted(counts[Severity::Warning as usize], "warning"),
         counts[Severity::Advice as usize]
     );
     out
+}
+
+fn counted(number: i32, word: &str) -> String {
+    match number {
+        1 => format!("1 {word}"),
+        _ => format!("{number} {word}s"),
+    }
 }
 
 /// What is shown of a statement.

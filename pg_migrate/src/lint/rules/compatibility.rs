@@ -111,11 +111,11 @@ fn check(look: &mut Look) -> Result<()> {
     }
     let fresh = !look.on.is_empty() && !look.seen();
     if !fresh {
-        renames(look);
+        renames(look)?;
         for (change, _) in look.changes() {
             subcommand(look, change)?;
         }
-        moves(look);
+        moves(look)?;
     }
     drops::drops(look)?;
     cascades(look);
@@ -128,12 +128,7 @@ fn check(look: &mut Look) -> Result<()> {
     Ok(())
 }
 
-fn apply(text: &str) -> String {
-    format!("SELECT migrate.apply($$\n-- migrate:revision … after …\n-- migrate:up\n{text};\n$$);")
-}
-
-fn renames(look: &mut Look) {
-    let text = look.statement.text.as_str();
+fn renames(look: &mut Look) -> Result<()> {
     let key = look.key();
     let from = look.action.part.as_deref().unwrap_or_default();
     let to = look.action.to.as_deref().unwrap_or_default();
@@ -144,21 +139,23 @@ fn renames(look: &mut Look) {
         .map_or("", |object| object.text.as_str());
     match (look.tag(), look.action.what) {
         (_, "RENAME COLUMN") => {
+            let recipe = look.apply()?;
             look.say(
                 &RENAME_COLUMN,
                 format!("queries that name column {from} of {key} fail from then on; those that name {to} fail until then"),
             )
-            .recipe(apply(text));
+            .recipe(recipe);
         }
         (
             "ALTER TABLE" | "ALTER VIEW" | "ALTER MATERIALIZED VIEW" | "ALTER FOREIGN TABLE",
             "RENAME",
         ) => {
+            let recipe = look.apply()?;
             look.say(
                 &RENAME_TABLE,
                 format!("queries that name {key} fail from then on; those that name {to} fail until then"),
             )
-            .recipe(apply(text));
+            .recipe(recipe);
         }
         ("ALTER SCHEMA", "RENAME") => {
             look.say(
@@ -189,11 +186,12 @@ fn renames(look: &mut Look) {
         }
         _ => {}
     }
+    Ok(())
 }
 
-fn moves(look: &mut Look) {
+fn moves(look: &mut Look) -> Result<()> {
     if look.action.what != "SET SCHEMA" {
-        return;
+        return Ok(());
     }
     let to = look.action.to.as_deref().unwrap_or_default();
     let what = match look.on.first() {
@@ -205,12 +203,13 @@ fn moves(look: &mut Look) {
             .map(|object| object.text.clone())
             .unwrap_or_default(),
     };
-    let recipe = apply(&look.statement.text);
+    let recipe = look.apply()?;
     look.say(
         &SET_SCHEMA,
         format!("queries that name {what} in its old schema fail from then on; those that name it in {to} fail until then"),
     )
     .recipe(recipe);
+    Ok(())
 }
 
 /// What hangs on a column, in words.
@@ -260,7 +259,8 @@ fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
             if !hang.is_empty() {
                 message.push_str(&format!("; on it hang {}", hang.join(", ")));
             }
-            look.say(&DROP_COLUMN, message).recipe(apply(text));
+            let recipe = look.apply()?;
+            look.say(&DROP_COLUMN, message).recipe(recipe);
         }
         (
             CommandKind::SetDefault {
@@ -269,9 +269,15 @@ fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
             },
             _,
         ) => {
+            let known = look.table().and_then(|table| table.column(column));
+            let what = match known.map(|found| found.not_null) {
+                Some(true) => "fail from then on, for it is NOT NULL",
+                Some(false) => "store null from then on",
+                None => "store null from then on, or fail where it is NOT NULL",
+            };
             look.say(
                 &DROP_DEFAULT,
-                format!("INSERTs into {key} that leave {column} out store null from then on, or fail where it is NOT NULL"),
+                format!("INSERTs into {key} that leave {column} out {what}"),
             );
         }
         (CommandKind::DropNotNull(column), _) => {
@@ -333,7 +339,8 @@ fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
                 if !hang.is_empty() {
                     message.push_str(&format!("; on it hang {}", hang.join(", ")));
                 }
-                look.say(&CHANGE_TYPE, message).recipe(apply(text));
+                let recipe = look.apply()?;
+                look.say(&CHANGE_TYPE, message).recipe(recipe);
             }
         }
         (_, "ADD IDENTITY") if text.to_lowercase().contains("always") => {

@@ -3,7 +3,6 @@
 use crate::fault::Result;
 use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, advice, error, warning};
-use crate::recipe::written::Scene;
 
 const NO_WHERE: Rule = error(
     "write-without-where",
@@ -66,20 +65,20 @@ fn check(look: &mut Look) -> Result<()> {
             } else {
                 many(look)?;
             }
-            with_ddl(look);
+            with_ddl(look)?;
         }
-        "INSERT" | "COPY" if look.filled() => with_ddl(look),
+        "INSERT" | "COPY" if look.filled() => with_ddl(look)?,
         "TRUNCATE TABLE" if look.filled() && look.seen() => {
             look.say(
                 &TRUNCATE,
                 format!("all rows of {key} are gone for good, and its reads and writes wait for the lock"),
             )
             .recipe(format!(
-                "-- to keep them for a while:\nALTER TABLE {key} RENAME TO …;  -- and make an empty one in the same transaction"
+                "-- to keep them for a while, in one transaction: ALTER TABLE {key} RENAME TO …, and make an empty one"
             ));
         }
         "DO" | "CALL" => {
-            let traced = format!("SELECT * FROM migrate.trace($trace$ {text} $trace$);");
+            let traced = look.trace();
             if has_word(text, "execute") {
                 look.say(
                     &DYNAMIC,
@@ -127,9 +126,18 @@ fn batches(look: &Look) -> String {
                 "SELECT migrate.backfill('{key}', '{set}'::jsonb{filter});\nCALL migrate.upgrade();"
             )
         }
+        _ if look.tag() == "DELETE" && look.action.unconditional => format!(
+            "DO $$BEGIN\n\
+             \x20   LOOP\n\
+             \x20       DELETE FROM {key} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {key} LIMIT 5000));\n\
+             \x20       EXIT WHEN NOT FOUND;\n\
+             \x20       COMMIT;\n\
+             \x20   END LOOP;\n\
+             END$$;"
+        ),
         _ => format!(
             "-- in batches, each in a transaction of its own, until none is left:\n\
-             -- … {key} WHERE ctid IN (SELECT ctid FROM {key} WHERE … LIMIT 5000);"
+             -- … {key} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {key} WHERE … LIMIT 5000));"
         ),
     }
 }
@@ -144,8 +152,7 @@ fn many(look: &mut Look) -> Result<()> {
     if !live || !big {
         return Ok(());
     }
-    let rows = look.world.facts().touched_rows(&look.statement.text)?;
-    if let Some(rows) = rows.filter(|rows| *rows > MANY) {
+    if let Some(rows) = look.touched_rows()?.filter(|rows| *rows > MANY) {
         let recipe = batches(look);
         look.say(
             &MANY_ROWS,
@@ -156,7 +163,26 @@ fn many(look: &mut Look) -> Result<()> {
     Ok(())
 }
 
-fn with_ddl(look: &mut Look) {
+/// One row or a few, as the tools that run migrations write it into their own table.
+fn few_rows(look: &mut Look) -> Result<bool> {
+    if look.tag() == "INSERT" {
+        const FEW: usize = 20;
+        return Ok(look.action.rows.is_some_and(|rows| rows <= FEW));
+    }
+    let live = look
+        .on
+        .iter()
+        .all(|known| known.table.oid != 0 && !look.world.busy.contains(&known.key));
+    if !live || look.action.unconditional || !matches!(look.tag(), "UPDATE" | "DELETE") {
+        return Ok(false);
+    }
+    Ok(look.touched_rows()?.is_some_and(|rows| rows <= 1.0))
+}
+
+fn with_ddl(look: &mut Look) -> Result<()> {
+    if look.session.held.is_empty() || few_rows(look)? {
+        return Ok(());
+    }
     let held: Option<(String, i32, &'static str)> = look
         .session
         .held
@@ -173,6 +199,28 @@ fn with_ddl(look: &mut Look) {
         .on(&table)
         .recipe("COMMIT;\n-- then the rows, in transactions of their own".to_owned());
     }
+    Ok(())
+}
+
+/// What stands between single quotes.
+fn literals(text: &str) -> impl Iterator<Item = String> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = &rest[rest.find('\'')? + 1..];
+        let mut value = String::new();
+        loop {
+            let (before, after) = rest.split_once('\'')?;
+            value.push_str(before);
+            rest = after;
+            match rest.strip_prefix('\'') {
+                Some(after) => {
+                    value.push('\'');
+                    rest = after;
+                }
+                None => return Some(value),
+            }
+        }
+    })
 }
 
 fn enum_values(look: &mut Look) {
@@ -180,17 +228,23 @@ fn enum_values(look: &mut Look) {
         return;
     }
     let text = look.statement.text.as_str();
-    let used = look
-        .session
-        .enum_values
-        .iter()
-        .find(|value| text.contains(&format!("'{}'", value.replace('\'', "''"))))
-        .cloned();
+    let used = literals(text).find(|value| look.session.enum_values.contains(value));
     if let Some(value) = used {
         look.say(
             &ENUM_VALUE,
             format!("'{value}' was added in this transaction, and PostgreSQL refuses to use it before COMMIT"),
         )
         .recipe(format!("COMMIT;\n{text};"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literals;
+
+    #[test]
+    fn literals_are_what_stands_in_quotes() {
+        let found: Vec<String> = literals("a 'b' c 'it''s' '' 'open").collect();
+        assert_eq!(found, ["b", "it's", ""]);
     }
 }

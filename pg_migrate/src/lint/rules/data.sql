@@ -16,7 +16,11 @@ UPDATE many SET a = 1 WHERE id = 10;
 -- bad
 BEGIN; ALTER TABLE users ADD COLUMN z int; UPDATE users SET z = 1 WHERE id < 10; COMMIT;
 -- bad
-BEGIN; ALTER TABLE users ADD COLUMN z int; INSERT INTO orders VALUES (99999, 1, 1); COMMIT;
+BEGIN; ALTER TABLE users ADD COLUMN z int; INSERT INTO orders SELECT id + 99999, user_id, qty FROM orders; COMMIT;
+-- bad
+BEGIN; ALTER TABLE users ADD COLUMN z int; DELETE FROM orders; COMMIT;
+-- good
+BEGIN; ALTER TABLE users ADD COLUMN z int; INSERT INTO orders VALUES (99999, 1, 1) RETURNING id; UPDATE orders SET qty = 1 WHERE id = 7; COMMIT;
 -- good
 BEGIN; ALTER TABLE users ADD COLUMN z int; COMMIT; UPDATE users SET z = 1 WHERE id < 10;
 -- good

@@ -5,6 +5,7 @@ use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, advice, error, warning};
 use crate::pg::parser::tree::Node;
 use crate::recipe::quote::ident;
+use crate::recipe::written::concurrently;
 
 const CREATE: Rule = error(
     "index-without-concurrently",
@@ -52,24 +53,22 @@ pub const FAMILY: Family = Family {
 fn check(look: &mut Look) -> Result<()> {
     match look.tag() {
         "CREATE INDEX" => create(look),
-        "DROP INDEX" => return drop_index(look),
-        "REINDEX" => reindex(look)?,
-        "REFRESH MATERIALIZED VIEW" => refresh(look),
-        _ => {}
+        "DROP INDEX" => drop_index(look),
+        "REINDEX" => {
+            reindex(look);
+            Ok(())
+        }
+        "REFRESH MATERIALIZED VIEW" => {
+            refresh(look);
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// The statement with CONCURRENTLY in it.
-fn concurrently(text: &str, after: &str) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
-    let at = lower.find(after)? + after.len();
-    Some(format!("{} CONCURRENTLY{};", &text[..at], &text[at..]))
-}
-
-fn create(look: &mut Look) {
+fn create(look: &mut Look) -> Result<()> {
     let Node::CreateIndex(index) = &look.statement.node else {
-        return;
+        return Ok(());
     };
     let key = look.key();
     let text = look.statement.text.as_str();
@@ -79,11 +78,12 @@ fn create(look: &mut Look) {
     }
     if look.action.concurrent {
         if partitioned {
+            let recipe = look.apply()?;
             look.say(
                 &PARTITIONED,
                 format!("{key} is partitioned: PostgreSQL refuses to build its index concurrently"),
             )
-            .recipe(on_each_partition(text, key));
+            .recipe(recipe);
         } else if index.unique && look.filled() {
             let name = index.name.clone().unwrap_or_default();
             look.say(
@@ -91,31 +91,22 @@ fn create(look: &mut Look) {
                 format!("if {key} has duplicates the build fails and leaves {} invalid: drop it concurrently and build again", ident(&name)),
             );
         }
-        return;
+        return Ok(());
     }
     if !look.long() || look.effect.idle {
-        return;
+        return Ok(());
     }
     let recipe = if partitioned {
-        Some(on_each_partition(text, key))
+        look.apply()?
     } else {
-        concurrently(text, "index")
+        concurrently(text, &["index"]).map(|text| format!("{text};"))
     };
-    let said = look.say(
+    look.say(
         &CREATE,
         format!("writes to {key} wait until the index is built"),
-    );
-    said.recipe = recipe;
-}
-
-fn on_each_partition(text: &str, key: &str) -> String {
-    format!(
-        "-- SELECT migrate.apply('…{text}…') does all of this; by hand:\n\
-         CREATE INDEX name ON ONLY {key} …;\n\
-         -- for each partition:\n\
-         CREATE INDEX CONCURRENTLY part_name ON partition …;\n\
-         ALTER INDEX name ATTACH PARTITION part_name;"
     )
+    .recipe(recipe);
+    Ok(())
 }
 
 fn drop_index(look: &mut Look) -> Result<()> {
@@ -157,28 +148,22 @@ fn drop_index(look: &mut Look) -> Result<()> {
     Ok(())
 }
 
-fn reindex(look: &mut Look) -> Result<()> {
-    if look.action.concurrent || look.effect.unseen {
-        return Ok(());
+fn reindex(look: &mut Look) {
+    if look.action.concurrent || look.effect.unseen || !look.long() {
+        return;
     }
     let what = look.on.first().map_or("the database", |known| &known.key);
-    let text = look.statement.text.as_str();
-    let recipe = ["index", "table", "schema", "database"]
-        .iter()
-        .skip_while(|word| !text.to_ascii_lowercase().contains(*word))
-        .find_map(|word| {
-            let lower = text.to_ascii_lowercase();
-            let at = lower.strip_prefix("reindex")?.find(word)? + "reindex".len() + word.len();
-            Some(format!("{} CONCURRENTLY{};", &text[..at], &text[at..]))
-        });
-    let said = look.say(
+    let recipe = concurrently(
+        &look.statement.text,
+        &["index", "table", "schema", "database"],
+    );
+    look.say(
         &REINDEX,
         format!(
             "writes wait until {what} is built anew, and so do reads that would use its indexes"
         ),
-    );
-    said.recipe = recipe;
-    Ok(())
+    )
+    .recipe(recipe.map(|text| format!("{text};")));
 }
 
 fn refresh(look: &mut Look) {
@@ -196,8 +181,8 @@ fn refresh(look: &mut Look) {
     let recipe = match keyed {
         true => format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {key};"),
         false => format!(
-            "CREATE UNIQUE INDEX ON {key} (…);  -- over columns that tell its rows apart\n\
-             REFRESH MATERIALIZED VIEW CONCURRENTLY {key};"
+            "-- first, over columns that tell its rows apart: CREATE UNIQUE INDEX ON {key} (…);\n\
+             -- then: REFRESH MATERIALIZED VIEW CONCURRENTLY {key};"
         ),
     };
     look.say(

@@ -13,10 +13,6 @@ const INSIDE: Rule = advice(
     "unknown-inside",
     "what the statement runs inside is not known beforehand",
 );
-const UNKNOWN: Rule = warning(
-    "unknown-statement",
-    "PostgreSQL knows a kind of statement that lint does not",
-);
 const UNNAMED: Rule = warning(
     "unnamed-tables",
     "the statement locks tables that it does not name",
@@ -24,21 +20,12 @@ const UNNAMED: Rule = warning(
 
 pub const FAMILY: Family = Family {
     name: "kinds",
-    rules: &[&SERVER, &INSIDE, &UNKNOWN, &UNNAMED],
+    rules: &[&SERVER, &INSIDE, &UNNAMED],
     check,
 };
 
 fn check(look: &mut Look) -> Result<()> {
     let tag = look.tag();
-    let text = look.statement.text.as_str();
-    if !look.known {
-        look.say(&UNKNOWN, format!("what {tag} locks and does is not known"))
-            .recipe(format!(
-                "SELECT * FROM migrate.trace($trace$ {} $trace$);",
-                text
-            ));
-        return Ok(());
-    }
     match tag {
         "ALTER SYSTEM" | "CREATE DATABASE" | "DROP DATABASE" | "CREATE TABLESPACE"
         | "DROP TABLESPACE" | "ALTER TABLESPACE" => server(look),
@@ -48,14 +35,12 @@ fn check(look: &mut Look) -> Result<()> {
         }
         "CREATE EXTENSION" if look.action.if_exists => {}
         "CREATE EXTENSION" | "ALTER EXTENSION" | "IMPORT FOREIGN SCHEMA" | "EXECUTE" => {
+            let traced = look.trace();
             look.say(
                 &INSIDE,
                 "what it runs inside is not known; its locks last until it ends",
             )
-            .recipe(format!(
-                "SELECT * FROM migrate.trace($trace$ {} $trace$);",
-                text
-            ));
+            .recipe(traced);
         }
         "REASSIGN OWNED" => {
             look.say(
@@ -67,7 +52,6 @@ fn check(look: &mut Look) -> Result<()> {
                     .to_owned(),
             );
         }
-        "REINDEX" if look.on.is_empty() && !look.action.concurrent => {}
         _ => {}
     }
     Ok(())

@@ -7,6 +7,7 @@ use crate::lint::rule::{Family, Rule, advice, error, warning};
 use crate::pg::parser::tree::{CommandKind, ConstraintKind};
 use crate::recipe::step::Lock;
 use crate::recipe::written::Work;
+use std::collections::HashSet;
 
 const FOREIGN_KEY: Rule = advice(
     "foreign-key-locks-target",
@@ -64,10 +65,11 @@ pub const FAMILY: Family = Family {
 fn check(look: &mut Look) -> Result<()> {
     let key = look.key();
     let text = look.statement.text.as_str();
+    let on: HashSet<&str> = look.on.iter().map(|known| known.key.as_str()).collect();
     let others: Vec<(String, Lock)> = look
         .strong()
         .into_iter()
-        .filter(|(table, _)| look.on.iter().all(|known| known.key != *table))
+        .filter(|(table, _)| !on.contains(table.as_str()))
         .collect();
     for (target, lock) in &others {
         let mode = lock.mode();
@@ -156,10 +158,7 @@ fn check(look: &mut Look) -> Result<()> {
                         "from then on a role that no policy of {key} is for sees none of its rows"
                     ),
                 )
-                .recipe(format!(
-                    "BEGIN;\nCREATE POLICY … ON {key} …;\n{};\nCOMMIT;",
-                    text
-                ));
+                .recipe("-- in the same transaction, before it: CREATE POLICY … for each role that uses the table".to_owned());
             }
             "ENABLE TRIGGER" | "DISABLE TRIGGER" | "ENABLE TRIGGERS" | "DISABLE TRIGGERS" => {
                 look.say(

@@ -4,7 +4,9 @@ use crate::fault::Result;
 use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, error};
 use crate::pg::parser::tree::{Change, Column, CommandKind};
+use crate::recipe::names;
 use crate::recipe::quote::ident;
+use crate::recipe::types::rename_identifier;
 use crate::recipe::written::{Scene, Work};
 
 const VOLATILE_DEFAULT: Rule = error(
@@ -82,7 +84,7 @@ fn check(look: &mut Look) -> Result<()> {
     match (look.tag(), look.action.what) {
         ("VACUUM", "FULL") if look.on.is_empty() => {
             look.say(&VACUUM_FULL, "every table of the database is written anew, one after another, and nobody reads or writes it meanwhile")
-                .recipe("VACUUM (ANALYZE);");
+                .recipe("VACUUM (ANALYZE);".to_owned());
         }
         ("VACUUM", "FULL") => {
             look.say(
@@ -151,6 +153,7 @@ fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
                     Some(_) => "",
                     None => " unless the column's type happens to be stored the same way",
                 };
+                let recipe = look.apply()?;
                 look.say(
                     &TYPE_REWRITES,
                     format!(
@@ -158,24 +161,14 @@ fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
                         was.unwrap_or_default()
                     ),
                 )
-                .recipe(format!(
-                    "ALTER TABLE {key} ADD COLUMN {new} {data_type};\n\
-                     SELECT migrate.sync_column_trigger('{key}', '{column}', '{column}_new');\n\
-                     SELECT migrate.backfill('{key}', '{{\"{column}_new\": \"{value}\"}}'::jsonb);\n\
-                     -- when it is filled and the application reads {new}: drop the trigger, swap the names",
-                    new = ident(&format!("{column}_new")),
-                    value = using.clone().unwrap_or_else(|| format!("{name}::{data_type}")).replace('"', "\\\"").replace('\'', "''"),
-                ));
+                .recipe(recipe);
             } else {
+                let recipe = look.apply()?;
                 look.say(
                     &TYPE_REBUILDS,
                     format!("{key} keeps its rows, but the indexes on {name} are built anew, and {MEANWHILE}"),
                 )
-                .recipe(format!(
-                    "-- drop the indexes on {name} concurrently, change the type, build them again:\n\
-                     ALTER TABLE {key} ALTER COLUMN {name} TYPE {data_type};\n\
-                     CREATE INDEX CONCURRENTLY ON {key} ({name});"
-                ));
+                .recipe(recipe);
             }
         }
         (_, "SET LOGGED" | "SET UNLOGGED") => {
@@ -230,50 +223,62 @@ fn added(look: &mut Look, column: &Column) -> Result<()> {
              -- then fill it in batches, and keep it by a trigger; or compute it in a view"
         ));
     } else if column.identity.is_some() || is_serial(data_type) {
-        let plain = match data_type.trim().to_lowercase().as_str() {
-            "serial" | "serial4" => "integer",
-            "bigserial" | "serial8" => "bigint",
-            "smallserial" | "serial2" => "smallint",
-            _ => data_type,
-        };
-        let sequence = ident(&format!("{}_seq", column.name));
+        let recipe = look.apply()?;
         look.say(
             &IDENTITY,
             format!("{key} and its indexes are written anew to number every row in {name}, and {MEANWHILE}"),
         )
-        .recipe(format!(
-            "CREATE SEQUENCE {sequence};\n\
-             ALTER TABLE {key} ADD COLUMN {name} {plain};\n\
-             ALTER TABLE {key} ALTER COLUMN {name} SET DEFAULT nextval('{sequence}');\n\
-             ALTER SEQUENCE {sequence} OWNED BY {key}.{name};\n\
-             SELECT migrate.backfill('{key}', '{{\"{}\": \"nextval(''{sequence}'')\"}}'::jsonb, '{name} IS NULL');",
-            column.name
-        ));
-    } else if look.world.facts().checked_domain(data_type)?.is_some() {
+        .recipe(recipe);
+    } else if let Some((base, checks)) = look.world.facts().checked_domain(data_type)? {
+        let recipe = with_checks(look, &column.name, &base, &checks);
         look.say(
             &DOMAIN_COLUMN,
             format!("{key} and its indexes are written anew because domain {data_type} has constraints that every row must pass, and {MEANWHILE}"),
         )
-        .recipe(format!(
-            "-- add the column with the domain's base type, and the domain's rule as a CHECK:\n\
-             ALTER TABLE {key} ADD COLUMN {name} …;\n\
-             ALTER TABLE {key} ADD CONSTRAINT {check} CHECK (…) NOT VALID;\n\
-             ALTER TABLE {key} VALIDATE CONSTRAINT {check};",
-            check = ident(&format!("{}_check", column.name))
-        ));
+        .recipe(recipe);
     } else {
-        let default = column.default.as_deref().unwrap_or("of the type");
+        let known = look.before.is_type(look.world, data_type)?;
+        let recipe = look.apply()?;
+        let because = match (known, column.default.as_deref()) {
+            (false, _) => format!(
+                "unless {data_type}, which is not known here, and its default have the same value in each row"
+            ),
+            (true, Some(default)) => {
+                format!("because the default {default} gives each row a value of its own")
+            }
+            (true, None) => {
+                format!("because the default of {data_type} gives each row a value of its own")
+            }
+        };
         look.say(
             &VOLATILE_DEFAULT,
-            format!("{key} and its indexes are written anew because the default {default} gives each row a value of its own, and {MEANWHILE}"),
+            format!("{key} and its indexes are written anew {because}, and {MEANWHILE}"),
         )
-        .recipe(format!(
-            "ALTER TABLE {key} ADD COLUMN {name} {data_type};\n\
-             ALTER TABLE {key} ALTER COLUMN {name} SET DEFAULT {default};\n\
-             SELECT migrate.backfill('{key}', '{{\"{}\": \"{}\"}}'::jsonb, '{name} IS NULL');",
-            column.name,
-            default.replace('"', "\\\"").replace('\'', "''")
-        ));
+        .recipe(recipe);
     }
     Ok(())
+}
+
+/// A column of the domain's base type with the domain's conditions as CHECKs of the table.
+fn with_checks(look: &Look, column: &str, base: &str, checks: &str) -> String {
+    let key = look.key();
+    let name = ident(column);
+    let add = format!("ALTER TABLE {key} ADD COLUMN {name} {base};");
+    let mut parts = checks.split(", ");
+    match (parts.next(), parts.next()) {
+        (Some(check), None) if check.starts_with("CHECK (") => {
+            let table = look.table().map_or("", |table| table.name.as_str());
+            let constraint = names::constraint(table, &[column.to_owned()], "check", 0);
+            let constraint = ident(&constraint);
+            format!(
+                "{add}\n\
+                 ALTER TABLE {key} ADD CONSTRAINT {constraint} {} NOT VALID;\n\
+                 ALTER TABLE {key} VALIDATE CONSTRAINT {constraint};",
+                rename_identifier(check, "value", column)
+            )
+        }
+        _ => format!(
+            "{add}\n-- and the domain's rule as constraints of the table, NOT VALID and then validated: {checks}"
+        ),
+    }
 }

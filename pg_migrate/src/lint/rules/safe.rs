@@ -12,8 +12,15 @@ pub fn reason(statement: &Statement, effect: &Effect) -> String {
     if let Some(word) = block_word(statement) {
         return match word {
             Block::Begins => "opens a transaction: locks taken from here on are held until it ends",
-            Block::Commits | Block::RollsBack => "ends the transaction and gives its locks back",
-            Block::GoesOn => "takes no lock, and the transaction goes on",
+            Block::Commits { .. } | Block::RollsBack { .. } => {
+                "ends the transaction and gives its locks back"
+            }
+            Block::BackTo(_) => {
+                "takes back what came after the savepoint, and gives the locks of that back"
+            }
+            Block::Savepoint(_) | Block::Releases(_) | Block::GoesOn => {
+                "takes no lock, and the transaction goes on"
+            }
         }
         .to_owned();
     }

@@ -5,8 +5,9 @@ use crate::lint::finding::Severity;
 use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, error};
 use crate::pg::parser::tree::{Change, Column, CommandKind, Constraint, ConstraintKind};
-use crate::recipe::quote::ident;
-use crate::recipe::written::Work;
+use crate::recipe::names;
+use crate::recipe::quote::{ident, idents};
+use crate::recipe::written::{Work, label};
 
 const NOT_NULL_WITHOUT_DEFAULT: Rule = error(
     "not-null-without-default",
@@ -95,7 +96,7 @@ fn check(look: &mut Look) -> Result<()> {
                 added(look, column, part.work);
             }
         } else if part.work == Work::Scans && look.filled() {
-            subcommand(look, change);
+            subcommand(look, change)?;
         }
     }
     if look.tag() == "ALTER DOMAIN" && look.effect.work == Work::Scans {
@@ -118,63 +119,69 @@ fn added(look: &mut Look, column: &Column, work: Work) {
         || column.identity.is_some()
         || super::rewrites::is_serial(&column.data_type);
     if (column.not_null || primary) && !valued && !column.more {
-        let check = ident(&format!("{}_not_null", column.name));
         look.say(
             &NOT_NULL_WITHOUT_DEFAULT,
             format!("{name} would be null in every row that is there, so the statement fails; and INSERTs that do not know {name} fail after it"),
         )
         .recipe(format!(
             "ALTER TABLE {key} ADD COLUMN {name} {data_type};\n\
-             -- fill it in batches, then:\n\
-             ALTER TABLE {key} ADD CONSTRAINT {check} CHECK ({name} IS NOT NULL) NOT VALID;\n\
-             ALTER TABLE {key} VALIDATE CONSTRAINT {check};\n\
-             ALTER TABLE {key} ALTER COLUMN {name} SET NOT NULL;\n\
-             ALTER TABLE {key} DROP CONSTRAINT {check};",
+             -- when migrate.backfill or the application has filled it:\n-- {}",
+            not_null(key, &column.name).replace('\n', "\n-- "),
             data_type = column.data_type
         ));
     }
     if work == Work::Brief {
         return;
     }
+    let recipe = in_steps(look, column);
     for constraint in &column.constraints {
-        let plain = format!("ALTER TABLE {key} ADD COLUMN {name} {};", column.data_type);
-        match constraint.kind {
-            ConstraintKind::Check => {
-                let recipe = format!("{plain}\n{}", in_two(key, constraint, &column.name));
-                look.say(&INLINE_CHECK, format!("{key} {READ}, to check {name}"))
-                    .recipe(recipe);
-            }
-            ConstraintKind::ForeignKey if column.default.is_some() => {
-                let recipe = format!("{plain}\n{}", in_two(key, constraint, &column.name));
-                look.say(
-                    &INLINE_FOREIGN_KEY,
-                    format!("{key} {READ}, to look up every {name}"),
-                )
-                .recipe(recipe);
-            }
-            ConstraintKind::Unique | ConstraintKind::PrimaryKey => {
-                let recipe = format!("{plain}\n{}", by_index(look, constraint));
-                look.say(
-                    &INLINE_UNIQUE,
-                    format!("the index on {name} is built under ACCESS EXCLUSIVE, and nobody reads or writes {key} meanwhile"),
-                )
-                .recipe(recipe);
-            }
-            _ => {}
-        }
+        let (rule, message) = match constraint.kind {
+            ConstraintKind::Check => (&INLINE_CHECK, format!("{key} {READ}, to check {name}")),
+            ConstraintKind::ForeignKey if column.default.is_some() => (
+                &INLINE_FOREIGN_KEY,
+                format!("{key} {READ}, to look up every {name}"),
+            ),
+            ConstraintKind::Unique | ConstraintKind::PrimaryKey => (
+                &INLINE_UNIQUE,
+                format!(
+                    "the index on {name} is built under ACCESS EXCLUSIVE, and nobody reads or writes {key} meanwhile"
+                ),
+            ),
+            _ => continue,
+        };
+        look.say(rule, message).recipe(recipe.clone());
     }
 }
 
+/// The column first, and then each of its constraints without blocking.
+fn in_steps(look: &Look, column: &Column) -> String {
+    let key = look.key();
+    let mut steps = format!(
+        "ALTER TABLE {key} ADD COLUMN {} {}",
+        ident(&column.name),
+        column.data_type
+    );
+    if let Some(default) = &column.default {
+        steps.push_str(&format!(" DEFAULT {default}"));
+    }
+    if column.not_null {
+        steps.push_str(" NOT NULL");
+    }
+    steps.push(';');
+    for constraint in &column.constraints {
+        steps.push('\n');
+        steps.push_str(&match constraint.kind {
+            ConstraintKind::Unique | ConstraintKind::PrimaryKey => by_index(look, constraint),
+            _ => in_two(look, constraint),
+        });
+    }
+    steps
+}
+
 /// A constraint in two steps: for new rows at once, for those that are there with a weak lock.
-fn in_two(key: &str, constraint: &Constraint, hint: &str) -> String {
-    let label = match constraint.kind {
-        ConstraintKind::ForeignKey => "fkey",
-        _ => "check",
-    };
-    let name = match &constraint.name {
-        Some(name) => ident(name),
-        None => ident(&format!("{hint}_{label}")),
-    };
+fn in_two(look: &Look, constraint: &Constraint) -> String {
+    let key = look.key();
+    let name = name_of(look, constraint);
     format!(
         "ALTER TABLE {key} ADD CONSTRAINT {name} {} NOT VALID;\n\
          ALTER TABLE {key} VALIDATE CONSTRAINT {name};",
@@ -182,27 +189,51 @@ fn in_two(key: &str, constraint: &Constraint, hint: &str) -> String {
     )
 }
 
+/// Its own, or the one that PostgreSQL would give it.
+fn name_of(look: &Look, constraint: &Constraint) -> String {
+    if let Some(name) = &constraint.name {
+        return ident(name);
+    }
+    let Some(table) = look.table() else {
+        return ident(&format!(
+            "{}_{}",
+            constraint.columns.join("_"),
+            label(constraint.kind)
+        ));
+    };
+    let taken = |name: &str| {
+        table.constraints.iter().any(|found| found.name == name)
+            || table.indexes.iter().any(|found| found.name == name)
+    };
+    let columns = match constraint.kind {
+        // As the index has them that it gets.
+        ConstraintKind::Unique => [&constraint.columns[..], &constraint.including].concat(),
+        _ => constraint.columns.clone(),
+    };
+    let name = (0..20)
+        .map(|pass| names::constraint(&table.name, &columns, label(constraint.kind), pass))
+        .find(|name| !taken(name));
+    ident(&name.unwrap_or_default())
+}
+
 /// A key from an index that was built without blocking.
 fn by_index(look: &Look, constraint: &Constraint) -> String {
     let key = look.key();
-    let (word, label) = match constraint.kind {
-        ConstraintKind::PrimaryKey => ("PRIMARY KEY", "pkey"),
-        _ => ("UNIQUE", "key"),
+    let word = match constraint.kind {
+        ConstraintKind::PrimaryKey => "PRIMARY KEY",
+        _ => "UNIQUE",
     };
-    let table = look.table().map_or("t", |table| table.name.as_str());
-    let name = match &constraint.name {
-        Some(name) => ident(name),
-        None if constraint.kind == ConstraintKind::PrimaryKey => ident(&format!("{table}_pkey")),
-        None => ident(&format!("{table}_{}_{label}", constraint.columns.join("_"))),
-    };
-    let columns: Vec<String> = constraint.columns.iter().map(|name| ident(name)).collect();
-    let more = match constraint.nulls_not_distinct {
-        true => " NULLS NOT DISTINCT",
-        false => "",
-    };
+    let name = name_of(look, constraint);
+    let mut more = String::new();
+    if !constraint.including.is_empty() {
+        more.push_str(&format!(" INCLUDE ({})", idents(&constraint.including)));
+    }
+    if constraint.nulls_not_distinct {
+        more.push_str(" NULLS NOT DISTINCT");
+    }
     let mut text = format!(
         "CREATE UNIQUE INDEX CONCURRENTLY {name} ON {key} ({}){more};\n",
-        columns.join(", ")
+        idents(&constraint.columns)
     );
     if constraint.kind == ConstraintKind::PrimaryKey {
         for column in &constraint.columns {
@@ -216,8 +247,13 @@ fn by_index(look: &Look, constraint: &Constraint) -> String {
             }
         }
     }
+    let deferred = match (constraint.deferrable, constraint.initially_deferred) {
+        (_, true) => " DEFERRABLE INITIALLY DEFERRED",
+        (true, false) => " DEFERRABLE",
+        _ => "",
+    };
     text.push_str(&format!(
-        "ALTER TABLE {key} ADD CONSTRAINT {name} {word} USING INDEX {name};"
+        "ALTER TABLE {key} ADD CONSTRAINT {name} {word} USING INDEX {name}{deferred};"
     ));
     text
 }
@@ -233,7 +269,7 @@ pub fn not_null(key: &str, column: &str) -> String {
     )
 }
 
-fn subcommand(look: &mut Look, change: &Change) {
+fn subcommand(look: &mut Look, change: &Change) -> Result<()> {
     let key = look.key();
     let part = change.name.as_deref().unwrap_or_default();
     match (&change.kind, change.what) {
@@ -246,16 +282,15 @@ fn subcommand(look: &mut Look, change: &Change) {
             .recipe(recipe);
         }
         (CommandKind::SetType { column, .. }, _) => {
+            let recipe = look.apply()?;
             look.say(
                 &TYPE_RECHECKS,
-                format!("{key} {READ}, because constraints on {} are checked again", ident(column)),
+                format!(
+                    "{key} {READ}, because constraints on {} are checked again",
+                    ident(column)
+                ),
             )
-            .recipe(format!(
-                "-- drop the constraints on {column}, change the type, and in the same transaction\n\
-                 -- add them again with NOT VALID; then validate them:\n\
-                 ALTER TABLE {key} VALIDATE CONSTRAINT …;",
-                column = ident(column)
-            ));
+            .recipe(recipe);
         }
         (_, "VALIDATE CONSTRAINT") => {
             let own = (key.to_owned(), part.to_owned());
@@ -279,14 +314,14 @@ fn subcommand(look: &mut Look, change: &Change) {
         }
         _ => {}
     }
+    Ok(())
 }
 
 fn constraint(look: &mut Look, made: &Constraint) {
     let key = look.key();
-    let hint = made.columns.join("_");
     match made.kind {
         ConstraintKind::Check => {
-            let recipe = in_two(key, made, &hint);
+            let recipe = in_two(look, made);
             look.say(&CHECK, format!("{key} {READ}, to check what is there"))
                 .recipe(recipe);
         }
@@ -299,7 +334,7 @@ fn constraint(look: &mut Look, made: &Constraint) {
                 .find(|table| *table != key)
                 .unwrap_or("the table it refers to");
             let partitioned = look.table().is_some_and(|table| table.kind == "p");
-            let recipe = in_two(key, made, &hint);
+            let recipe = in_two(look, made);
             let said = look.say(
                 &FOREIGN_KEY,
                 format!(

@@ -6,6 +6,7 @@ use crate::lint::look::Look;
 use crate::lint::rule::{Family, Rule, advice, error, warning};
 use crate::lint::session::{Block, block_word};
 use crate::pg::parser::tree::CommandKind;
+use crate::recipe::quote::ident;
 use crate::recipe::written::Work;
 
 const REFUSES: Rule = error(
@@ -28,6 +29,10 @@ const OPEN: Rule = warning(
     "transaction-not-ended",
     "the script ends inside a transaction: what it did is lost, or its locks stay",
 );
+const SAVEPOINT: Rule = error(
+    "no-such-savepoint",
+    "ROLLBACK TO and RELEASE need an open savepoint, and SAVEPOINT a transaction: else they fail",
+);
 const TWICE: Rule = advice(
     "alter-table-twice",
     "several ALTER TABLE of one table in one transaction can be one statement",
@@ -35,7 +40,15 @@ const TWICE: Rule = advice(
 
 pub const FAMILY: Family = Family {
     name: "transactions",
-    rules: &[&REFUSES, &SEVERAL, &UNDER_LOCK, &NESTED, &OPEN, &TWICE],
+    rules: &[
+        &REFUSES,
+        &SEVERAL,
+        &UNDER_LOCK,
+        &NESTED,
+        &OPEN,
+        &SAVEPOINT,
+        &TWICE,
+    ],
     check,
 };
 
@@ -46,6 +59,7 @@ pub fn open_at_end() -> &'static Rule {
 fn check(look: &mut Look) -> Result<()> {
     if let Some(word) = block_word(look.statement) {
         nested(look, word);
+        savepoint(look, word);
         return Ok(());
     }
     let Some(block) = look.session.block else {
@@ -82,13 +96,13 @@ fn nested(look: &mut Look, word: Block) {
                 ),
             );
         }
-        (Block::Commits | Block::RollsBack, None) => {
+        (Block::Commits { .. } | Block::RollsBack { .. }, None) => {
             look.say(
                 &NESTED,
                 "no transaction is open: PostgreSQL warns and goes on",
             );
         }
-        (Block::Commits | Block::RollsBack, Some(0)) => {
+        (Block::Commits { .. } | Block::RollsBack { .. }, Some(0)) => {
             look.say(
                 &NESTED,
                 "it ends the transaction that is around the script: the tool no longer has one",
@@ -96,6 +110,24 @@ fn nested(look: &mut Look, word: Block) {
         }
         _ => {}
     }
+}
+
+fn savepoint(look: &mut Look, word: Block) {
+    let message = match word {
+        Block::Savepoint(_) | Block::Releases(_) | Block::BackTo(_)
+            if look.session.block.is_none() =>
+        {
+            format!("{} outside a transaction block fails", look.tag())
+        }
+        Block::Releases(name) | Block::BackTo(name) if !look.session.has_savepoint(name) => {
+            format!(
+                "no savepoint {} is open: the statement fails, and the transaction with it",
+                ident(name)
+            )
+        }
+        _ => return,
+    };
+    look.say(&SAVEPOINT, message);
 }
 
 fn held(look: &mut Look) {
@@ -127,7 +159,12 @@ fn held(look: &mut Look) {
     let works = look.effect.work > Work::Brief
         || matches!(
             look.tag(),
-            "SELECT" | "DO" | "CALL" | "CREATE TABLE AS" | "REFRESH MATERIALIZED VIEW"
+            "SELECT"
+                | "SELECT INTO"
+                | "DO"
+                | "CALL"
+                | "CREATE TABLE AS"
+                | "REFRESH MATERIALIZED VIEW"
         ) && look.action.setting.is_none();
     if works && !rows && !look.effect.unseen {
         look.say(

@@ -10,6 +10,15 @@ use super::tree::{Action, Name, Named, Setting};
 use pgrx::pg_sys::{self, NodeTag, ObjectType};
 use std::ffi::{CStr, c_char};
 
+/// The kinds of statements that this file and `recipe::written` know are those of the server: with
+/// one more, neither recipes nor lint could answer for it, and nothing is built.
+const TAGS: u32 = if cfg!(any(feature = "pg17", feature = "pg18")) {
+    193
+} else {
+    192
+};
+const _: () = assert!(pg_sys::CommandTag::COMMAND_TAG_NEXTTAG == TAGS);
+
 /// PostgreSQL's own name of the statement.
 fn tag(stmt: *const pg_sys::Node) -> String {
     // SAFETY: a raw parse tree, which the function only looks at; the name is a constant.
@@ -294,14 +303,38 @@ fn fill(made: &mut Action, tag: NodeTag, stmt: *const pg_sys::Node, cut: &Cut) -
             let stmt = cast::<pg_sys::VariableSetStmt>(stmt)?;
             made.setting = setting(stmt, cut);
         }
+        NodeTag::T_TransactionStmt => {
+            let stmt = cast::<pg_sys::TransactionStmt>(stmt)?;
+            made.part = text(stmt.savepoint_name);
+            made.what = match stmt.kind {
+                pg_sys::TransactionStmtKind::TRANS_STMT_ROLLBACK_TO => "TO SAVEPOINT",
+                _ if stmt.chain => "AND CHAIN",
+                _ => "",
+            };
+        }
         NodeTag::T_SelectStmt => {
+            let select = cast::<pg_sys::SelectStmt>(stmt)?;
             made.setting = set_config(cut);
             made.reads = raw::relations(stmt);
-            made.row_locks = !raw::is_empty(cast::<pg_sys::SelectStmt>(stmt)?.lockingClause);
+            made.row_locks = !raw::is_empty(select.lockingClause);
+            if let Some(into) = raw::at(select.intoClause) {
+                // As it is called once it is analysed.
+                "SELECT INTO".clone_into(&mut made.tag);
+                made.makes = name(into.rel);
+                made.reads.retain(|read| Some(read) != made.makes.as_ref());
+                if temporary(into.rel) {
+                    made.what = "TEMPORARY";
+                }
+            }
         }
         NodeTag::T_InsertStmt => {
-            made.on
-                .extend(name(cast::<pg_sys::InsertStmt>(stmt)?.relation));
+            let insert = cast::<pg_sys::InsertStmt>(stmt)?;
+            made.on.extend(name(insert.relation));
+            made.rows = match cast::<pg_sys::SelectStmt>(insert.selectStmt) {
+                Some(query) => Some(raw::items(query.valuesLists).len()).filter(|rows| *rows > 0),
+                // DEFAULT VALUES
+                None => Some(1),
+            };
             made.reads = raw::relations(stmt);
         }
         NodeTag::T_UpdateStmt => {

@@ -129,6 +129,7 @@ fn change(node: &pg_sys::AlterTableCmd, cut: &Cut, chunk: Option<&Range<usize>>)
         options,
         text: chunk.and_then(|chunk| cut.text(chunk)).map(str::to_owned),
         if_exists: node.missing_ok,
+        cascade: node.behavior == pg_sys::DropBehavior::DROP_CASCADE,
         concurrent: partition.is_some_and(|partition| partition.concurrent),
         kind: kind.unwrap_or(CommandKind::Other),
     }

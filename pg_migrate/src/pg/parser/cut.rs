@@ -1,7 +1,7 @@
 //! Cutting pieces out of a statement as written. A piece is a run of tokens, so it begins and
 //! ends with something that means something, and never inside a literal or a comment.
 
-use super::token::{Token, tokens};
+use super::token::{Kind, Token, tokens};
 use std::ops::Range;
 
 /// A statement in its script.
@@ -99,6 +99,31 @@ impl<'a> Cut<'a> {
 pub fn scan(script: &str) -> Vec<Token> {
     // SAFETY: a setting, read in the backend's one thread.
     tokens(script, unsafe { pgrx::pg_sys::standard_conforming_strings })
+}
+
+/// Whether bounds of a partition hold nothing that would run code of a user to be computed: no
+/// call, no operator.
+pub fn is_constant(bounds: &str) -> bool {
+    const BEFORE_LIST: [&str; 4] = ["from", "in", "to", "with"];
+    let tokens = scan(bounds);
+    let calls = tokens.windows(2).any(|two| {
+        let [first, second] = two else { return false };
+        let named = matches!(first.kind, Kind::Word | Kind::Quoted);
+        second.is(b'(') && named && !BEFORE_LIST.iter().any(|word| first.word(bounds, word))
+    });
+    let plain = |token: &Token| match token.kind {
+        Kind::Symbol(symbol) => b"(),:.+-[]".contains(&symbol),
+        _ => true,
+    };
+    !calls && tokens.iter().all(plain)
+}
+
+/// Whether an expression is a single literal.
+pub fn is_literal(expression: &str) -> bool {
+    matches!(
+        scan(expression).as_slice(),
+        [token] if matches!(token.kind, Kind::Literal | Kind::Number) || token.word(expression, "null")
+    )
 }
 
 /// A type as a column definition has it, cut in two before its COLLATE clause.

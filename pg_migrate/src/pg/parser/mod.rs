@@ -18,7 +18,7 @@ pub mod tree;
 
 #[cfg(test)]
 pub use alter::words as change_words;
-pub use cut::{bare_type, before_collation};
+pub use cut::{bare_type, before_collation, is_constant, is_literal};
 pub use tree::Statement;
 
 use crate::fault::{Fault, Result, state};
@@ -38,11 +38,7 @@ pub fn split(sql: &str, first_line: usize) -> Result<Vec<Statement>> {
     // SAFETY: reads a constant of the backend.
     let utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as c_int;
     if !utf8 && !sql.is_ascii() {
-        return Err(Fault::new(
-            state::FEATURE_NOT_SUPPORTED,
-            "scripts in a database that is not UTF8 must be ASCII",
-        )
-        .hint("Write other characters as escapes: U&'\\00e9'."));
+        return Err(not_ascii());
     }
     let sql = &without_restrict(sql);
     let text = CString::new(sql.as_str())
@@ -58,6 +54,15 @@ pub fn split(sql: &str, first_line: usize) -> Result<Vec<Statement>> {
         .collect();
     drop(arena);
     Ok(found)
+}
+
+/// Of a script with other characters in a database of another encoding.
+pub fn not_ascii() -> Fault {
+    Fault::new(
+        state::FEATURE_NOT_SUPPORTED,
+        "scripts in a database that is not UTF8 must be ASCII",
+    )
+    .hint("Write other characters as escapes: U&'\\00e9'.")
 }
 
 /// pg_dump puts its output between `\restrict` and `\unrestrict`, two commands of psql that hold

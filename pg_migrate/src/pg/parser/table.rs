@@ -70,9 +70,14 @@ pub fn command(
             } else {
                 Some(cut.find(&(first..chunk.end), "using")?)
             };
+            // Of a composite type: ALTER ATTRIBUTE … TYPE … CASCADE.
+            let last = chunk.end - 1;
+            let behaviour =
+                last > first && (cut.word(last, "cascade") || cut.word(last, "restrict"));
+            let end = if behaviour { last } else { chunk.end };
             CommandKind::SetType {
                 column: named()?,
-                data_type: cut.text(&(first..using.unwrap_or(chunk.end)))?.to_owned(),
+                data_type: cut.text(&(first..using.unwrap_or(end)))?.to_owned(),
                 using: match using {
                     Some(using) => Some(cut.text(&(using + 1..chunk.end))?.to_owned()),
                     None => None,

@@ -72,6 +72,8 @@ pub struct Action {
     pub partitioned: bool,
     /// Of UPDATE and DELETE: there is no WHERE.
     pub unconditional: bool,
+    /// Of INSERT … VALUES: how many rows.
+    pub rows: Option<usize>,
     /// Of SELECT: FOR UPDATE and its kin.
     pub row_locks: bool,
 }
@@ -91,6 +93,7 @@ pub struct Change {
     pub text: Option<String>,
     pub if_exists: bool,
     pub concurrent: bool,
+    pub cascade: bool,
     pub kind: CommandKind,
 }
 

@@ -4,7 +4,7 @@
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::parser::tree::{Setting, Statement};
-use crate::recipe::quote::ident;
+use crate::recipe::quote::{identifiers, idents};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -63,66 +63,28 @@ pub fn meaning(setting: &Setting) -> Result<Meaning> {
     }
 }
 
-/// The search path that the statement sets, as `set_config` takes it; `None`: another statement, or
-/// an empty path or the default one.
-pub fn path(statement: &Statement) -> Option<String> {
+/// The schemas of the search path that the statement sets, unquoted; `None`: another statement, or
+/// the default path.
+pub fn schemas(statement: &Statement) -> Option<Vec<String>> {
     let setting = statement.action.setting.as_ref()?;
     let value = setting
         .value
         .as_deref()
         .filter(|_| setting.name == "search_path")?;
-    let path = match statement.action.tag.as_str() {
-        // A call of set_config.
-        "SELECT" => plain(value),
-        // A list of names, each an identifier or a string.
-        _ => {
-            let names = elements(value).into_iter().map(|name| match name {
-                name if name.starts_with('\'') => ident(&plain(name)),
-                name if name.starts_with('"') => name.to_owned(),
-                name => ident(&name.to_lowercase()),
-            });
-            names
-                .filter(|name| name != "\"\"")
-                .collect::<Vec<_>>()
-                .join(", ")
-        }
+    // A list of names, each an identifier or a string; the argument of `set_config` is such a list.
+    let mut names = match statement.action.tag.as_str() {
+        "SELECT" => identifiers(&plain(value), ','),
+        _ => identifiers(value, ','),
     };
-    (!path.trim().is_empty()).then_some(path)
+    names.retain(|name| !name.is_empty());
+    Some(names)
 }
 
-/// The schemas that a value of `search_path` names.
-pub fn schemas_of(path: &str) -> Vec<String> {
-    let names = elements(path).into_iter();
-    names
-        .map(|name| {
-            let quoted = name
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'));
-            quoted.map_or_else(
-                || name.to_lowercase(),
-                |inside| inside.replace("\"\"", "\""),
-            )
-        })
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
-/// What stands between the commas outside of quotes.
-fn elements(list: &str) -> Vec<&str> {
-    let (mut found, mut begin, mut quote) = (Vec::new(), 0, None);
-    for (at, letter) in list.char_indices() {
-        match (letter, quote) {
-            ('\'' | '"', None) => quote = Some(letter),
-            (_, Some(open)) if open == letter => quote = None,
-            (',', None) => {
-                found.push(list[begin..at].trim());
-                begin = at + 1;
-            }
-            _ => {}
-        }
-    }
-    found.push(list[begin..].trim());
-    found
+/// The same as `set_config` takes it; `None` for an empty path too.
+pub fn path(statement: &Statement) -> Option<String> {
+    schemas(statement)
+        .filter(|names| !names.is_empty())
+        .map(|names| idents(&names))
 }
 
 /// The value of a setting as `set_config` takes it.
@@ -197,11 +159,6 @@ mod tests {
             Some("app, public")
         );
         assert_eq!(path("SELECT", "''"), None);
-        assert_eq!(
-            schemas_of("\"$user\", App, \"a \"\"b\"\", c\""),
-            ["$user", "app", "a \"b\", c"]
-        );
-        assert!(schemas_of("").is_empty());
     }
 
     #[test]

@@ -5,17 +5,17 @@ use super::scene::{Known, Scene, sql};
 use super::statements::{self, Answer, Fact, Work};
 use super::table::STRONG_OPTIONS;
 use crate::fault::Result;
+use crate::pg::parser;
 use crate::pg::parser::tree::{Action, Change, Column, CommandKind, ConstraintKind};
 use crate::recipe::column::not_null_proven;
-use crate::recipe::facts::Table;
 use crate::recipe::quote::ident;
 use crate::recipe::step::Lock;
 
-const REWRITES: Answer = Answer::Never {
+pub const REWRITES: Answer = Answer::Never {
     why: "PostgreSQL writes the table and its indexes anew, and nobody reads or writes it meanwhile",
     way: "Name the table without ONLY, in a statement that pg_migrate has a recipe for.",
 };
-const SCANS: Answer = Answer::Never {
+pub const SCANS: Answer = Answer::Never {
     why: "PostgreSQL reads the whole table under ACCESS EXCLUSIVE, and nobody reads or writes it meanwhile",
     way: "Name the table without ONLY, in a statement that pg_migrate has a recipe for.",
 };
@@ -23,6 +23,60 @@ const EXCLUSION: Answer = Answer::Never {
     why: "PostgreSQL builds its index under ACCESS EXCLUSIVE, and has no way to build it concurrently",
     way: "Add it while the table is empty, or enforce it by a trigger.",
 };
+
+/// A code of a later server: the careful answer.
+const UNKNOWN_CHANGE: Fact = statements::never(
+    "ALTER",
+    Lock::AccessExclusive,
+    Work::Rewrites,
+    "what it does is not known",
+    "Trace it first.",
+);
+
+/// PostgreSQL does these before the others, wherever they stand in the statement.
+fn is_drop(change: &Change) -> bool {
+    matches!(
+        change.kind,
+        CommandKind::DropColumn { .. }
+            | CommandKind::DropNotNull(_)
+            | CommandKind::DropConstraint { .. }
+    )
+}
+
+/// The table as the other subcommands of the statement find it; `None`: as it is.
+fn after_drops(known: &Known, action: &Action) -> Option<Known> {
+    if action.changes.len() < 2 || !action.changes.iter().any(is_drop) {
+        return None;
+    }
+    let mut table = (*known.table).clone();
+    for change in &action.changes {
+        match &change.kind {
+            CommandKind::DropNotNull(name) => {
+                let column = table.columns.iter_mut().find(|column| column.name == *name);
+                if let Some(column) = column {
+                    column.not_null = false;
+                }
+            }
+            CommandKind::DropConstraint { name, .. } => {
+                table.constraints.retain(|found| found.name != *name);
+            }
+            CommandKind::DropColumn { column, .. } => {
+                table.columns.retain(|found| found.name != *column);
+                table
+                    .indexes
+                    .retain(|found| !found.columns.contains(column));
+                table
+                    .constraints
+                    .retain(|found| !found.columns.contains(column));
+            }
+            _ => {}
+        }
+    }
+    Some(Known {
+        key: known.key.clone(),
+        table: std::rc::Rc::new(table),
+    })
+}
 
 /// The subcommands of one statement: the strongest lock and the longest work of them.
 pub fn together(action: &Action, on: &[Known], parts: &[Effect]) -> Effect {
@@ -55,12 +109,15 @@ pub fn together(action: &Action, on: &[Known], parts: &[Effect]) -> Effect {
 impl dyn Scene + '_ {
     /// What each subcommand of the statement does.
     pub fn parts(&mut self, action: &Action, on: &[Known]) -> Result<Vec<Effect>> {
+        let after = on.first().and_then(|known| after_drops(known, action));
         let mut made = Vec::new();
         for change in &action.changes {
-            made.push(match statements::change(change.what) {
-                Some(fact) => self.change_of(fact, change, action, on)?,
-                None => Effect::none(change.what),
-            });
+            let known = match &after {
+                Some(after) if !is_drop(change) => Some(after),
+                _ => on.first(),
+            };
+            let fact = statements::change(change.what).unwrap_or(&UNKNOWN_CHANGE);
+            made.push(self.change_of(fact, change, action, known)?);
         }
         Ok(made)
     }
@@ -70,12 +127,11 @@ impl dyn Scene + '_ {
         fact: &Fact,
         change: &Change,
         action: &Action,
-        on: &[Known],
+        known: Option<&Known>,
     ) -> Result<Effect> {
         let mut effect = Effect::of(fact, String::new());
-        if action.object.is_some() {
-            // A composite type: tables of that type are locked only where it cascades to them.
-            effect.lock = None;
+        if let Some(object) = &action.object {
+            self.attribute(&mut effect, change, &object.text)?;
             return Ok(effect);
         }
         effect.lock = match action.tag.as_str() {
@@ -86,9 +142,13 @@ impl dyn Scene + '_ {
         if action.tag == "ALTER INDEX" && change.what == "ATTACH PARTITION" {
             // The definitions are compared, nothing is read.
             effect.nothing();
+            if let Some(part) = self.other(change)? {
+                effect.also(&part.key, Lock::AccessExclusive);
+                effect.sum();
+            }
             return Ok(effect);
         }
-        let Some(known) = on.first() else {
+        let Some(known) = known else {
             return Ok(effect);
         };
         match change.what {
@@ -144,6 +204,7 @@ impl dyn Scene + '_ {
             // A partitioned table has no file: it is said for partitions to come.
             "SET LOGGED" | "SET UNLOGGED" | "SET ACCESS METHOD" | "SET TABLESPACE"
                 if known.table.kind == "p"
+                    || known.table.hollow
                     || self.facts().is_already(
                         &known.key,
                         change.what,
@@ -163,80 +224,27 @@ impl dyn Scene + '_ {
         Ok(effect)
     }
 
-    fn other(&mut self, change: &Change) -> Result<Option<Known>> {
+    /// Of a composite type, which is a relation too: tables that are made of it are changed only where
+    /// it cascades to them.
+    fn attribute(&mut self, effect: &mut Effect, change: &Change, data_type: &str) -> Result<()> {
+        effect.lock = Some(Lock::AccessExclusive);
+        if !change.cascade {
+            return Ok(());
+        }
+        for table in self.facts().composite(data_type)?.unwrap_or_default() {
+            if let Some(known) = self.known(&table)? {
+                self.set_type_written(effect, change, &known)?;
+                effect.also(&known.key, Lock::AccessExclusive);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn other(&mut self, change: &Change) -> Result<Option<Known>> {
         match &change.other {
             Some(name) => self.known(name),
             None => Ok(None),
         }
-    }
-
-    fn attach(&mut self, effect: &mut Effect, change: &Change, parent: &Known) -> Result<()> {
-        let partition = self.other(change)?;
-        if let Some(partition) = &partition {
-            effect.also(&partition.key, Lock::AccessExclusive);
-        }
-        let reads = match &partition {
-            Some(partition) => partition.filled() && !self.fits(parent, partition, change)?,
-            None => false,
-        };
-        let default = self.default_partition(parent)?;
-        if !reads && default.is_none() {
-            effect.nothing();
-        }
-        if let Some(default) = default {
-            effect.also(&default, Lock::AccessExclusive);
-        }
-        Ok(())
-    }
-
-    /// Whether the partition's own CHECKs prove that its rows are within the bounds.
-    pub fn fits(&self, parent: &Known, partition: &Known, change: &Change) -> Result<bool> {
-        let CommandKind::AttachPartition { bounds, .. } = &change.kind else {
-            return Ok(false);
-        };
-        if parent.table.oid == 0 || partition.table.oid == 0 {
-            return Ok(false);
-        }
-        let facts = self.facts();
-        let mut siblings = facts.partitions(&parent.key)?;
-        siblings.retain(|sibling| sibling.parent.as_ref() == Some(&parent.key));
-        let name = &partition.table.name;
-        let condition = match facts.partition_condition(&parent.key, &siblings, name, bounds) {
-            Err(fault) if fault.is_interruption() => return Err(fault),
-            // On a standby, say: the careful answer.
-            Err(_) => return Ok(false),
-            Ok(Some(condition)) if !condition.provable => return Ok(false),
-            Ok(condition) => condition,
-        };
-        let above = facts.condition_of(&parent.key)?;
-        for text in condition.map(|found| found.text).into_iter().chain(above) {
-            if !facts.proves(&partition.table, &text)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The default partition, if it has rows: a new partition has it read.
-    fn default_partition(&mut self, parent: &Known) -> Result<Option<String>> {
-        let Some(default) = self.facts().default_partition(&parent.key)? else {
-            return Ok(None);
-        };
-        let filled = self.known(&default)?.is_some_and(|known| known.filled());
-        Ok(filled.then_some(default))
-    }
-
-    /// CREATE TABLE … PARTITION OF.
-    pub fn new_partition(&mut self, effect: &mut Effect, parent: &Known) -> Result<()> {
-        if let Some(default) = self.default_partition(parent)? {
-            effect.also(&default, Lock::AccessExclusive);
-            effect.work = Work::Scans;
-            effect.answer = Answer::Never {
-                why: "PostgreSQL reads the default partition under ACCESS EXCLUSIVE to see that no row of it belongs to the new one",
-                way: "Make the table by itself and ATTACH it, with a CHECK on the default partition that its rows belong elsewhere.",
-            };
-        }
-        Ok(())
     }
 
     fn add_column_written(
@@ -272,10 +280,20 @@ impl dyn Scene + '_ {
     }
 
     fn proven_not_null(&self, known: &Known, column: &str) -> Result<bool> {
-        Ok(not_null_proven(&known.table, column)
+        let mut table = &*known.table;
+        let passed_on;
+        if table.inherited {
+            // What does not hold for the tables that inherit proves nothing of their rows.
+            let mut kept = table.clone();
+            kept.constraints
+                .retain(|found| !found.definition.ends_with(" NO INHERIT"));
+            passed_on = kept;
+            table = &passed_on;
+        }
+        Ok(not_null_proven(table, column)
             || self
                 .facts()
-                .proves(&known.table, &format!("{} IS NOT NULL", ident(column)))?)
+                .proves(table, &format!("{} IS NOT NULL", ident(column)))?)
     }
 
     fn some_nullable(&self, known: &Known, columns: &[String]) -> Result<bool> {
@@ -301,54 +319,13 @@ impl dyn Scene + '_ {
         if column.identity.is_some() {
             return Ok(true);
         }
+        // A literal of a type that is not there yet has the same value in each row.
+        let literal = column.default.as_deref().is_none_or(parser::is_literal);
+        if literal && self.makes_type(&column.data_type) {
+            return Ok(false);
+        }
         self.facts()
             .fills_rows(&column.data_type, column.default.as_deref())
-    }
-
-    fn set_type_written(
-        &mut self,
-        effect: &mut Effect,
-        change: &Change,
-        known: &Known,
-    ) -> Result<()> {
-        let CommandKind::SetType {
-            column,
-            data_type,
-            using,
-        } = &change.kind
-        else {
-            return Ok(());
-        };
-        if !known.filled() {
-            return Ok(());
-        }
-        let done = self
-            .facts()
-            .retyped(&known.table, column, data_type, using.as_deref())?;
-        if done.rewrites || done.rebuilds {
-            effect.work = Work::Rewrites;
-            effect.answer = REWRITES;
-        } else if rechecked(&known.table, column)
-            || (done.rechecks_keys && self.has_keys(known, column)?)
-        {
-            effect.work = Work::Scans;
-            effect.answer = SCANS;
-        }
-        Ok(())
-    }
-
-    /// Whether a validated foreign key is on the column, at either of its ends.
-    fn has_keys(&self, known: &Known, column: &String) -> Result<bool> {
-        let own = known.table.constraints.iter().any(|constraint| {
-            constraint.kind == "f" && constraint.validated && constraint.columns.contains(column)
-        });
-        if own || known.table.oid == 0 {
-            return Ok(own);
-        }
-        let keys = self.facts().foreign_keys(&known.key)?;
-        Ok(keys.iter().any(|key| {
-            key.validated && key.references == known.key && key.referenced.contains(column)
-        }))
     }
 
     fn references(&mut self, effect: &mut Effect, target: &str) -> Result<()> {
@@ -403,13 +380,4 @@ impl dyn Scene + '_ {
 fn strong(change: &Change) -> bool {
     let strong = |option: &String| STRONG_OPTIONS.contains(&option.as_str());
     change.what.ends_with(" OPTIONS") && change.options.iter().any(strong)
-}
-
-/// Whether a constraint is checked anew when the column's type changes.
-fn rechecked(table: &Table, column: &str) -> bool {
-    table.constraints.iter().any(|constraint| {
-        constraint.kind == "c"
-            && constraint.validated
-            && constraint.columns.iter().any(|name| name == column)
-    })
 }

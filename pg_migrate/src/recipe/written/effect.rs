@@ -6,7 +6,7 @@ use super::scene::{Known, Scene, sql};
 use super::statements::{self, Answer, Fact, Work};
 use crate::document::model::Sql;
 use crate::fault::Result;
-use crate::pg::parser::tree::{Action, Name, Statement};
+use crate::pg::parser::tree::{Action, Change, CommandKind, ConstraintKind, Name, Statement};
 use crate::recipe::facts::Table;
 use crate::recipe::step::Lock;
 
@@ -125,7 +125,9 @@ impl dyn Scene + '_ {
         };
         let unseen = match on.is_empty() {
             true => self.all_made_here(&action.on)?,
-            false => on.iter().all(|known| !known.filled()),
+            false => on
+                .iter()
+                .all(|known| !known.filled() || is_passed_by(known, action)),
         };
         effect.unseen = unseen;
         if unseen {
@@ -214,6 +216,7 @@ impl dyn Scene + '_ {
                 }
             }
             "ALTER DOMAIN" => self.domain(&mut effect, action)?,
+            "ALTER TYPE" => self.composite(&mut effect, action)?,
             "REFRESH MATERIALIZED VIEW" => refresh(&mut effect, statement, on),
             "REINDEX" => self.reindex_effect(&mut effect, statement, on)?,
             "UPDATE"
@@ -221,6 +224,7 @@ impl dyn Scene + '_ {
             | "MERGE"
             | "INSERT"
             | "SELECT"
+            | "SELECT INTO"
             | "CREATE TABLE AS"
             | "CREATE MATERIALIZED VIEW"
             | "COPY" => {
@@ -294,6 +298,20 @@ impl dyn Scene + '_ {
         Ok(())
     }
 
+    /// A composite type is a relation too, and CASCADE goes to the tables that are made of it.
+    fn composite(&mut self, effect: &mut Effect, action: &Action) -> Result<()> {
+        let Some(object) = &action.object else {
+            return Ok(());
+        };
+        if let Some(tables) = self.facts().composite(&object.text)? {
+            effect.lock = Some(Lock::AccessExclusive);
+            for table in tables.iter().filter(|_| action.cascade) {
+                effect.also(table, Lock::AccessExclusive);
+            }
+        }
+        Ok(())
+    }
+
     fn reindex_effect(
         &mut self,
         effect: &mut Effect,
@@ -304,14 +322,25 @@ impl dyn Scene + '_ {
             return Ok(());
         }
         effect.locks.clear();
+        // Of the whole schema or database, where none is named.
+        let mut filled = on.is_empty();
         for known in on {
             let key = match known.table.kind.as_str() {
                 "i" | "I" => self.facts().table_of_index(&known.key)?,
                 _ => Some(known.key.clone()),
             };
             if let Some(key) = key {
+                filled |= self
+                    .known(&key)?
+                    .is_none_or(|table| table.filled() && !table.table.hollow);
                 effect.locks.push((key, Lock::Share));
+            } else {
+                filled = true;
             }
+        }
+        if !filled {
+            effect.nothing();
+            return Ok(());
         }
         if statement.action.what != "SYSTEM" {
             effect.instead =
@@ -370,6 +399,29 @@ impl dyn Scene + '_ {
     }
 }
 
+/// Whether the statement leaves alone the tables that inherit from one that has no row itself.
+fn is_passed_by(known: &Known, action: &Action) -> bool {
+    const FOR_ALL: [&str; 5] = [
+        "ADD COLUMN",
+        "SET DATA TYPE",
+        "SET EXPRESSION",
+        "SET NOT NULL",
+        "VALIDATE CONSTRAINT",
+    ];
+    let own = |change: &Change| match &change.kind {
+        CommandKind::AddConstraint(made) => made.kind != ConstraintKind::Check,
+        CommandKind::Other if change.what == "ADD CONSTRAINT" => false,
+        _ => !FOR_ALL.contains(&change.what),
+    };
+    known.table.hollow
+        && match action.tag.as_str() {
+            "CLUSTER" | "REINDEX" => true,
+            "CREATE INDEX" | "VACUUM" => known.is_table(),
+            "ALTER TABLE" => action.only || action.changes.iter().all(own),
+            _ => false,
+        }
+}
+
 fn is_partitioned(known: &Known) -> bool {
     known.table.kind == "p"
 }
@@ -377,7 +429,12 @@ fn is_partitioned(known: &Known) -> bool {
 /// REFRESH is made CONCURRENTLY where a unique index of the view allows it.
 fn refresh(effect: &mut Effect, statement: &Statement, on: &[Known]) {
     let Some(known) = on.first() else { return };
-    if statement.action.concurrent || statement.action.no_data {
+    if statement.action.no_data {
+        // What it had is thrown away, and nothing is computed.
+        effect.nothing();
+        return;
+    }
+    if statement.action.concurrent {
         return;
     }
     if !known.table.populated {
@@ -399,7 +456,7 @@ fn plain_keys(index: &crate::recipe::facts::Index) -> bool {
 }
 
 /// The statement with CONCURRENTLY behind the first of these key words.
-fn concurrently(text: &str, words: &[&str]) -> Option<String> {
+pub fn concurrently(text: &str, words: &[&str]) -> Option<String> {
     let mut at = 0;
     for word in text.split_inclusive(char::is_whitespace) {
         at += word.len();

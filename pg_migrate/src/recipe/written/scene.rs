@@ -46,6 +46,10 @@ pub trait Scene {
     fn size(&mut self, key: &str) -> Result<Option<Size>>;
     /// Whether an earlier statement makes an object of that name.
     fn is_made_here(&self, name: &str) -> Result<bool>;
+    /// Whether an earlier statement makes the type, and it is no domain.
+    fn makes_type(&self, _data_type: &str) -> bool {
+        false
+    }
 }
 
 impl Scene for Planner<'_> {

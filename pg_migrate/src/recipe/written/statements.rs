@@ -163,6 +163,8 @@ pub const STATEMENTS: &[Fact] = &[
     catalog("ALTER SCHEMA"),
     catalog("ALTER SCHEMA RENAME").note(OLD_NAMES),
     brief("ALTER SEQUENCE", Lock::ShareRowExclusive),
+    brief("ALTER SEQUENCE RENAME", Lock::AccessExclusive).note(OLD_NAMES),
+    brief("ALTER SEQUENCE SET SCHEMA", Lock::AccessExclusive).note(OLD_NAMES),
     catalog("ALTER SERVER"),
     catalog("ALTER STATISTICS"),
     catalog("ALTER SUBSCRIPTION"),

@@ -1,6 +1,7 @@
 //! Random DDL over such a schema.
 
 use super::pick;
+use super::rare;
 use super::schema::{Column, Schema, TYPES, Table};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -29,10 +30,14 @@ const DEFAULTS: &[(&str, &str)] = &[
 pub fn random(random: &mut StdRng, schema: &Schema) -> (&'static str, String) {
     let table = pick(random, &schema.tables);
     let other = pick(random, &schema.tables);
-    if random.random_bool(0.72) {
-        let mut words = vec![change(random, table, other)];
-        if random.random_bool(0.15) {
-            words.push(change(random, table, other));
+    if random.random_bool(0.68) {
+        let next = |random: &mut StdRng| match random.random_bool(0.25) {
+            true => rare::change(random, schema, table),
+            false => change(random, table, other),
+        };
+        let mut words = vec![next(random)];
+        while words.len() < 4 && random.random_bool(0.2) {
+            words.push(next(random));
         }
         let kind = words[0].0;
         let clauses: Vec<String> = words.into_iter().map(|(_, text)| text).collect();
@@ -46,7 +51,10 @@ pub fn random(random: &mut StdRng, schema: &Schema) -> (&'static str, String) {
             format!("ALTER TABLE {only}{} {}", table.name, clauses.join(", ")),
         );
     }
-    whole(random, table, other)
+    match random.random_bool(0.5) {
+        true => rare::whole(random, schema, table),
+        false => whole(random, table, other),
+    }
 }
 
 fn new_column(random: &mut StdRng) -> String {

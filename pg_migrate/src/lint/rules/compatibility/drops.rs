@@ -1,6 +1,6 @@
 //! DROP of anything but indexes, triggers, policies and rules.
 
-use super::{DROP_OTHER, DROP_ROUTINE, DROP_SCHEMA, DROP_TABLE, DROP_TYPE, DROP_VIEW, apply};
+use super::{DROP_OTHER, DROP_ROUTINE, DROP_SCHEMA, DROP_TABLE, DROP_TYPE, DROP_VIEW};
 use crate::fault::Result;
 use crate::lint::look::Look;
 use crate::recipe::written::Scene;
@@ -15,7 +15,6 @@ pub fn drops(look: &mut Look) -> Result<()> {
     {
         return Ok(());
     }
-    let text = look.statement.text.as_str();
     let relations = matches!(
         tag,
         "DROP TABLE"
@@ -25,6 +24,7 @@ pub fn drops(look: &mut Look) -> Result<()> {
             | "DROP SEQUENCE"
     );
     if relations {
+        let recipe = look.apply()?;
         for known in look.on {
             if known.table.fresh || known.table.temporary {
                 continue;
@@ -37,7 +37,7 @@ pub fn drops(look: &mut Look) -> Result<()> {
                         format!("queries that name {key} fail from then on, and its data is gone for good"),
                     )
                     .on(key)
-                    .recipe(apply(text));
+                    .recipe(recipe.clone());
                 }
                 "DROP SEQUENCE" => {
                     look.say(
@@ -52,7 +52,7 @@ pub fn drops(look: &mut Look) -> Result<()> {
                         format!("queries that name {key} fail from then on"),
                     )
                     .on(key)
-                    .recipe(apply(text));
+                    .recipe(recipe.clone());
                 }
             }
         }
