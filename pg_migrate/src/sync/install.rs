@@ -8,6 +8,7 @@ pub use those::{SYNC_TRIGGERS, drop_trigger, is_there, triggers};
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::{self, Compiled};
+use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{analyze, error, identity, relation_column, spi, subtransaction, trigger};
 use crate::sync::arguments::{Arguments, check};
 use crate::sync::names::{PREFIX, one_way_name, trigger_name};
@@ -183,6 +184,10 @@ fn put_on_all(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> R
 }
 
 fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Result<()> {
+    if torture::mistaken(Mutant::EarlyEnd) {
+        torture::note_end(relation, &table.name);
+    }
+    torture::at(Point::TriggerLock);
     spi::run(
         &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.name),
         &[],
@@ -218,11 +223,16 @@ fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Resul
         arguments = rest;
     }
     let list: Vec<_> = arguments.iter().map(|text| spi::literal(text)).collect();
+    let mistaken = torture::mistaken(Mutant::UpdateOf) && !arguments[0].is_empty();
+    let update = match mistaken {
+        true => format!("UPDATE OF {}", spi::ident(arguments[0])),
+        false => "UPDATE".to_owned(),
+    };
     // Its transaction id is assigned here, after the lock was granted: see the room's first lines.
     subtransaction::attempt(|| {
         spi::run(
             &format!(
-                "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW \
+                "CREATE TRIGGER {trigger} BEFORE INSERT OR {update} ON {} FOR EACH ROW \
                  EXECUTE FUNCTION migrate.sync_column_trigger({})",
                 table.name,
                 list.join(", ")
@@ -235,6 +245,7 @@ fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Resul
             &[],
         )
     })?;
+    torture::at(Point::TriggerMade);
     Ok(())
 }
 
