@@ -27,6 +27,8 @@ pub fn replaced(job: &Job, range: &Range, heap: &storage::Heap) -> Result<Look> 
     };
     ledger::set_stale(job.job, range.relation, heap.filenode, range.range)?;
     if !ledger::covered(job.job, range.relation, Some(heap.filenode))? {
+        // Its rows are not where they were.
+        ledger::clear_quarantine(job.job, Some(range.relation))?;
         insert_pieces(job.job, range.relation, heap)?;
     }
     torture::at(Point::Replaced);
@@ -125,7 +127,7 @@ fn begin_pass(job: &Job, rest: Duration) -> Result<()> {
         .sum();
     let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
     ledger::begin_pass(job.job, sync_triggers(job)?.as_deref(), rows, rest)?;
-    ledger::clear_quarantine(job.job)?;
+    ledger::clear_quarantine(job.job, None)?;
     torture::at(Point::PassBegin);
     survey(job).map(drop)
 }
