@@ -4,13 +4,14 @@ mod several;
 mod those;
 
 pub use several::install_several;
-pub use those::{SYNC_TRIGGERS, drop_trigger, is_there, triggers};
+pub use those::{Found, SYNC_TRIGGERS, drop_trigger, is_there, triggers};
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::{self, Compiled};
 use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{analyze, error, identity, relation_column, spi, subtransaction, trigger};
 use crate::sync::arguments::{Arguments, check};
+use crate::sync::late;
 use crate::sync::names::{PREFIX, one_way_name, trigger_name};
 use crate::sync::program::FINISHED;
 use crate::sync::rules::Policy;
@@ -285,8 +286,9 @@ fn warn_of_later_triggers(relation: u32, table: &Table, name: &str) -> Result<()
 }
 
 /// The backfill of `new` is done: from now on a null in it was written on purpose. Cheap, and waits
-/// for no writer.
-pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
+/// for no writer. Without `unseen` partitions are left out that have come and were not given by
+/// `late` yet.
+pub fn finished(relation: u32, old: &str, new: &str, unseen: bool) -> Result<()> {
     let table = Table::owned(relation)?;
     let found = triggers(relation, old, new, true)?;
     if found.is_empty() {
@@ -298,8 +300,14 @@ pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
             ),
         ));
     }
+    let left_out = match unseen {
+        true => Vec::new(),
+        false => late::unseen(relation, &found)?,
+    };
     for one in found {
-        trigger::set_comment(one.relation, one.oid, FINISHED)?;
+        if left_out.iter().all(|young| young.oid != one.oid) {
+            trigger::set_comment(one.relation, one.oid, FINISHED)?;
+        }
     }
     Ok(())
 }

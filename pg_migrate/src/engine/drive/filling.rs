@@ -166,7 +166,7 @@ fn finished(revision: &Revision, step: &StepRow) -> Result<()> {
         return Ok(());
     };
     within(revision, || match catalog::resolve(table)? {
-        Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
+        Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new, false)),
         None => Ok(()),
     })
 }
