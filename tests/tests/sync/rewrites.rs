@@ -56,6 +56,23 @@ fn rewritten_rows_are_still_unfilled() {
     }
 }
 
+/// Both sides null tell nothing: where the new side wants something else, it gets that.
+#[test]
+fn rewritten_nulls_of_both_sides_are_filled() {
+    let db = cluster().database();
+    db.run(
+        "CREATE TABLE n (id int PRIMARY KEY, old text, note text);
+         INSERT INTO n VALUES (1, NULL), (2, NULL), (3, 'ann');
+         ALTER TABLE n ADD COLUMN new text;
+         SELECT migrate.sync_column_trigger('n', 'old', 'new', $$coalesce(old, 'none')$$);
+         ALTER TABLE n ALTER COLUMN id TYPE bigint;
+         UPDATE n SET note = 'x' WHERE id = 1",
+    );
+    fill(&db, "n", "new", "coalesce(old, 'none')", "new IS NULL");
+    let all = "SELECT string_agg(new, ' ' ORDER BY id) FROM n";
+    assert_eq!(db.one::<String>(all), "none none ann");
+}
+
 /// Whoever owns the table rewrites it, with no right in the extension's schema.
 #[test]
 fn an_owner_without_rights_in_the_schema_rewrites_too() {
