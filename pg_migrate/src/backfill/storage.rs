@@ -157,7 +157,8 @@ pub fn heap(root: u32, leaf: u32) -> Result<Option<Heap>> {
 }
 
 /// The triggers that fill `columns` on every write, as a text to compare: another one when they were
-/// off meanwhile. `None`: not every column has one. Only those that also fire for replicated changes (ENABLE ALWAYS) count.
+/// off meanwhile. `None`: not every column has one. Only those that also fire for replicated changes
+/// (ENABLE ALWAYS) count.
 pub fn sync_triggers(relation: u32, columns: &[String]) -> Result<Option<String>> {
     #[derive(Deserialize)]
     struct Row {

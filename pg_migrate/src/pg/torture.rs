@@ -2,6 +2,9 @@
 //! them the fault harness shows that nothing is lost, and that it would notice. All of it is empty
 //! in a build without the feature `torture`, which released builds do not have.
 
+#[cfg(all(feature = "torture", not(debug_assertions)))]
+compile_error!("fault points belong into no build for release");
+
 #[cfg(feature = "torture")]
 mod on;
 

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use super::model::Row;
+use super::model::{New, Row};
 
 #[derive(Debug, Default)]
 pub struct Book {
@@ -95,6 +95,17 @@ impl Book {
             for (key, row) in rows {
                 inner.rows.insert(key, row);
                 inner.busy.remove(&key);
+            }
+        });
+    }
+
+    /// Nobody can tell any more which nulls in the new column were meant. While nobody writes.
+    pub fn forget_purposes(&self) {
+        self.with(|inner| {
+            for row in inner.rows.values_mut() {
+                if row.new == New::Is(None) {
+                    row.new = New::Unfilled;
+                }
             }
         });
     }

@@ -64,9 +64,12 @@ impl Worker {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             };
-            self.transaction(knows);
+            let through = self.transaction(knows);
             self.shared.leave();
-            self.shared.transactions.fetch_add(1, Ordering::Relaxed);
+            let through = u64::from(through);
+            self.shared
+                .transactions
+                .fetch_add(through, Ordering::Relaxed);
             let pause = self.random.random_range(0..2000);
             std::thread::sleep(Duration::from_micros(pause));
         }
@@ -95,9 +98,10 @@ impl Worker {
         self.session.is_some()
     }
 
-    fn transaction(&mut self, knows: Knows) {
+    /// Whether it came to its end, not refused or cut off.
+    fn transaction(&mut self, knows: Knows) -> bool {
         if !self.open() {
-            return;
+            return false;
         }
         if self.index % 8 == 6 {
             return self.lock_only();
@@ -115,6 +119,7 @@ impl Worker {
         let mut keys = Vec::new();
         let gid = format!("t{}_{}_{}", self.shared.seed, self.index, self.counter);
         let outcome = self.attempt(knows, count, end, &gid, &mut keys);
+        let through = outcome.is_ok();
         let changes = match outcome {
             Ok(changes) => changes,
             Err((Trouble::Refused(failure), _)) => {
@@ -139,6 +144,7 @@ impl Worker {
             }
         };
         self.shared.book.settle(keys, changes);
+        through
     }
 
     fn rollback(&mut self) {
@@ -320,7 +326,7 @@ impl Worker {
     }
 
     /// Locks rows that it does not write.
-    fn lock_only(&mut self) {
+    fn lock_only(&mut self) -> bool {
         let strength =
             ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"][self.random.random_range(0..4)];
         let from = self.random.random_range(0..self.shared.keyspace);
@@ -331,10 +337,11 @@ impl Worker {
         let locked = self.send(&sql, false);
         let hold = self.random.random_range(1..30);
         std::thread::sleep(Duration::from_millis(hold));
-        match locked {
+        match &locked {
             Err(Trouble::Broken(_)) => self.session = None,
             _ => self.rollback(),
         }
+        locked.is_ok()
     }
 
     /// Finds out what became of a transaction that was cut off. `None`: nothing is left of it.

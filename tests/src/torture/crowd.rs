@@ -128,10 +128,15 @@ impl Crowd {
 
     /// Lets so many more transactions happen; less when everybody waits for a lock.
     pub fn pulse(&self, transactions: u64) {
-        let goal = self.shared.transactions.load(Ordering::Relaxed) + transactions;
-        let end = Instant::now() + Duration::from_millis(1500);
-        while self.shared.transactions.load(Ordering::Relaxed) < goal && Instant::now() < end {
+        let count = || self.shared.transactions.load(Ordering::Relaxed);
+        let goal = count() + transactions;
+        let (mut last, mut since) = (count(), Instant::now());
+        while last < goal && since.elapsed() < Duration::from_millis(1500) {
             std::thread::sleep(Duration::from_millis(2));
+            let now = count();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
         }
     }
 
@@ -155,7 +160,7 @@ impl Crowd {
 
     /// Changes what clients know between their transactions.
     pub fn learn(&self, change: impl FnOnce(&mut Knows)) {
-        if !self.pause(Duration::from_secs(60)) {
+        if !self.pause(Duration::from_secs(120)) {
             self.shared.error("a client is stuck".to_owned());
         }
         change(&mut lock(&self.shared.knows));

@@ -113,7 +113,7 @@ pub fn finish(
     whole: bool,
     stripes: i32,
 ) -> Result<(), Failure> {
-    let end = Instant::now() + Duration::from_secs(90);
+    let end = Instant::now() + Duration::from_secs(240);
     let mut last = None;
     let mut refused = 0;
     while Instant::now() < end {
@@ -133,7 +133,7 @@ pub fn finish(
     }
     Err(last.unwrap_or(Failure {
         sqlstate: String::new(),
-        message: "it was not done within 90 seconds".to_owned(),
+        message: "it was not done within four minutes".to_owned(),
         detail: String::new(),
         hint: String::new(),
         context: String::new(),

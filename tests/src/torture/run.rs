@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 
+mod fault;
+mod finish;
+
 use super::crowd::Crowd;
-use super::driver::{self, Others, PASSING};
+use super::driver::{self, Others};
 use super::scenario::{Fault, Flavor, Scenario};
 use super::strike::{self, SmallDisk};
 use super::table::{self, Columns};
@@ -22,6 +25,8 @@ const FIRST_STOP: i64 = 7002;
 pub struct Outcome {
     /// The point was reached; otherwise the work was done before.
     pub reached: bool,
+    /// The fault could be done there.
+    pub happened: bool,
     /// Why the scenario could not be had here.
     pub skipped: Option<String>,
     pub transactions: u64,
@@ -50,6 +55,7 @@ impl Torturer {
         let promoted = scenario.fault == Fault::Promote;
         let mut outcome = Outcome {
             reached: false,
+            happened: false,
             skipped: None,
             transactions: 0,
             broken: 0,
@@ -90,6 +96,8 @@ struct Run<'a> {
     crowd: Crowd,
     disk: Option<SmallDisk>,
     columns: Columns,
+    /// The job was done before unfilled rows came.
+    late: bool,
 }
 
 type Victim = JoinHandle<Result<(), Failure>>;
@@ -128,6 +136,7 @@ impl<'a> Run<'a> {
                 finished: false,
                 rewritten: false,
             },
+            late: false,
         }
     }
 
@@ -243,7 +252,7 @@ impl<'a> Run<'a> {
             Fault::VacuumFull => self.db.run("VACUUM FULL t"),
             _ => {}
         }
-        outcome.reached = true;
+        (outcome.reached, outcome.happened) = (true, true);
         self.columns.finished = true;
         Ok(())
     }
@@ -267,7 +276,7 @@ impl<'a> Run<'a> {
         }
         let _ = keeper.batch_execute(&format!("SELECT pg_advisory_unlock({FIRST_STOP})"));
         let stopped = self.stop_at(STOP, &victim);
-        outcome.reached = stopped.is_some() || matches!(scenario.fault, Fault::Error(_));
+        outcome.reached = stopped.is_some();
         let mut others = Others::start(&self.db, scenario.others);
         drop(held);
         if self.db.one::<bool>("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname LIKE '~~pg_migrate%' AND tgrelid = 't'::regclass)") {
@@ -278,7 +287,8 @@ impl<'a> Run<'a> {
             // They know the old column, which is about to go.
             self.crowd.stop();
         }
-        let after = self.strike(stopped.as_ref(), keeper)?;
+        let (happened, after) = self.strike(stopped.as_ref(), keeper)?;
+        outcome.happened = happened && outcome.reached;
         let _ = victim.join();
         others.end();
         for check in after {
@@ -309,7 +319,7 @@ impl<'a> Run<'a> {
     /// Starts the session that is to be struck.
     fn victim(&self, scenario: Scenario) -> Result<Victim, String> {
         let action = match scenario.fault {
-            Fault::Error(sqlstate) => format!("error {sqlstate}"),
+            Fault::Error(sqlstate) => format!("wait {STOP} error {sqlstate}"),
             _ => format!("wait {STOP}"),
         };
         let mut order = format!("{} {} {action}", scenario.point, scenario.time);
@@ -334,7 +344,13 @@ impl<'a> Run<'a> {
                 "ALTER DATABASE {name} SET migrate.fault_point = '{order}'"
             ));
             statements.push("SELECT migrate.start_worker()".to_owned());
-            statements.push("SELECT pg_sleep(0.3)".to_owned());
+            statements.push(
+                "DO $$ BEGIN FOR i IN 1..500 LOOP
+                    EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_migrate%'
+                        AND datname = current_database());
+                    PERFORM pg_sleep(0.02); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"
+                    .to_owned(),
+            );
             statements.push(format!("ALTER DATABASE {name} RESET migrate.fault_point"));
             // The session that asked for it is not the victim; its end says nothing.
             statements.push(
@@ -372,7 +388,7 @@ impl<'a> Run<'a> {
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         );
         let mut eye = self.db.connect();
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             let over = victim.is_finished() || Instant::now() > end;
             if let Ok(rows) = eye.query(&sql, &[])
@@ -385,309 +401,6 @@ impl<'a> Run<'a> {
             }
             std::thread::sleep(Duration::from_millis(3));
         }
-    }
-
-    /// Does the fault and lets the victim go on, if it still can.
-    fn strike(
-        &mut self,
-        stopped: Option<&Stopped>,
-        mut keeper: Client,
-    ) -> Result<Vec<After>, String> {
-        let mut after: Vec<After> = Vec::new();
-        let release = |keeper: &mut Client| {
-            let _ = keeper.batch_execute("SELECT pg_advisory_unlock_all()");
-        };
-        let pid = stopped.map(|stopped| stopped.pid);
-        if matches!(self.scenario.fault, Fault::Attach | Fault::Burst) && self.shuts_out(pid) {
-            release(&mut keeper);
-        }
-        match self.scenario.fault {
-            Fault::Nothing | Fault::Error(_) => {}
-            Fault::StatementTimeout => {
-                std::thread::sleep(Duration::from_millis(800));
-            }
-            Fault::Cancel | Fault::Terminate => {
-                let how = if self.scenario.fault == Fault::Cancel {
-                    "cancel"
-                } else {
-                    "terminate"
-                };
-                if let Some(pid) = pid {
-                    self.db.rows(&format!("SELECT pg_{how}_backend({pid})"));
-                    self.db.wait_for(
-                        "the victim leaves its point",
-                        30,
-                        &format!("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND locktype = 'advisory' AND NOT granted)"),
-                    );
-                }
-            }
-            Fault::Kill9 => {
-                if let Some(pid) = pid {
-                    strike::kill_9(pid);
-                    // Every backend is started anew after this.
-                    std::thread::sleep(Duration::from_millis(100));
-                    driver::session(&self.db).map_err(|failure| failure.to_string())?;
-                }
-            }
-            Fault::KillPostmaster => strike::kill_postmaster(self.cluster)?,
-            Fault::ImmediateStop => self.cluster.restart_immediate(),
-            Fault::Promote => self.promote()?,
-            Fault::DiskFull => {
-                self.crowd.excuse(&["53100"]);
-                if let Some(disk) = &self.disk {
-                    disk.fill();
-                }
-                release(&mut keeper);
-                self.crowd.pulse(60);
-                after.push(Box::new(|run| {
-                    if let Some(disk) = &run.disk {
-                        disk.empty();
-                    }
-                    run.crowd.learn(|_| {});
-                    run.crowd.excuse(&[]);
-                    Ok(())
-                }));
-            }
-            Fault::VacuumFull => self.with_ddl(&mut keeper, "VACUUM FULL t")?,
-            Fault::Cluster if self.scenario.parts() > 1 => {
-                self.with_ddl(&mut keeper, "CLUSTER t_1 USING t_1_pkey")?;
-            }
-            Fault::Cluster => self.with_ddl(&mut keeper, "CLUSTER t USING t_old_for_cluster")?,
-            Fault::Rewrite => {
-                self.columns.rewritten = true;
-                if !self.crowd.pause(Duration::from_secs(1)) {
-                    release(&mut keeper);
-                }
-                self.crowd.learn(|knows| knows.rewritten = true);
-                self.with_ddl(&mut keeper, "ALTER TABLE t ALTER other TYPE bigint")?;
-            }
-            Fault::Truncate => {
-                if !self.crowd.pause(Duration::from_secs(1)) {
-                    release(&mut keeper);
-                    self.crowd.pause(Duration::from_secs(60));
-                }
-                self.with_ddl(&mut keeper, "TRUNCATE t")?;
-                self.crowd.shared.book.clear();
-                self.crowd.resume();
-            }
-            Fault::Attach => {
-                let (sql, rows) = strike::attach(&self.db, &self.crowd.shared.book);
-                self.with_ddl(&mut keeper, &sql)?;
-                self.crowd.shared.book.add(rows);
-            }
-            Fault::DisableTrigger => self.without_trigger(&mut keeper)?,
-            Fault::RenameColumn => {
-                self.crowd.excuse(&["42703"]);
-                self.with_ddl(&mut keeper, "ALTER TABLE t RENAME new TO elsewhere")?;
-                after.push(Box::new(|run| {
-                    let back = strike::ddl(&run.db, "ALTER TABLE t RENAME elsewhere TO new");
-                    let _ = back.join();
-                    run.crowd.learn(|_| {});
-                    run.crowd.excuse(&[]);
-                    Ok(())
-                }));
-            }
-            Fault::DropColumn => {
-                self.crowd.excuse(&["42703"]);
-                self.with_ddl(&mut keeper, "ALTER TABLE t DROP COLUMN new")?;
-            }
-            Fault::Burst => strike::burst(&self.db, &self.crowd.shared.book, 1500),
-        }
-        release(&mut keeper);
-        self.crowd.pulse(60);
-        Ok(after)
-    }
-
-    /// Whether the session keeps every writer out of the table.
-    fn shuts_out(&self, pid: Option<i32>) -> bool {
-        pid.is_some_and(|pid| {
-            self.db.one(&format!(
-                "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND granted AND relation = 't'::regclass
-                 AND mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))"
-            ))
-        })
-    }
-
-    /// Runs DDL, which may have to wait for the victim. What cannot be run at this point is no fault.
-    fn with_ddl(&self, keeper: &mut Client, sql: &str) -> Result<(), String> {
-        let sql = sql.replace("t_old_for_cluster", "t_pkey");
-        let ddl = strike::ddl(&self.db, &sql);
-        let _ = keeper.batch_execute("SELECT pg_advisory_unlock_all()");
-        match ddl.join() {
-            Ok(Err(failure)) if !matches!(failure.sqlstate.as_str(), "42703" | "") => {
-                Err(format!("{sql}: {failure}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The trigger is off for a while, and what is written then is not derived.
-    fn without_trigger(&mut self, keeper: &mut Client) -> Result<(), String> {
-        let name = self.db.rows("SELECT quote_ident(tgname) FROM pg_trigger WHERE tgname LIKE '~~pg_migrate%' AND tgrelid = 't'::regclass");
-        let Some(name) = name.first().map(|row| row[0].clone()) else {
-            return Ok(());
-        };
-        if !self.crowd.pause(Duration::from_secs(1)) {
-            let _ = keeper.batch_execute("SELECT pg_advisory_unlock_all()");
-            self.crowd.pause(Duration::from_secs(60));
-        }
-        self.with_ddl(keeper, &format!("ALTER TABLE t DISABLE TRIGGER {name}"))?;
-        self.crowd.learn(|knows| knows.synced = false);
-        self.crowd.pulse(100);
-        self.crowd.pause(Duration::from_secs(60));
-        self.with_ddl(
-            keeper,
-            &format!("ALTER TABLE t ENABLE ALWAYS TRIGGER {name}"),
-        )?;
-        self.crowd.learn(|knows| knows.synced = true);
-        Ok(())
-    }
-
-    fn promote(&mut self) -> Result<(), String> {
-        let standby = self.standby.take().ok_or("no standby")?;
-        self.cluster.stop_immediate();
-        standby.promote();
-        let db = standby.db(self.db.name());
-        db.wait_for("the promotion", 60, "SELECT NOT pg_is_in_recovery()");
-        db.run("ALTER SYSTEM SET synchronous_standby_names = ''; ");
-        db.run("SELECT pg_reload_conf()");
-        self.db = db;
-        self.crowd.redirect(&self.db);
-        self.standby = Some(standby);
-        Ok(())
-    }
-
-    /// Whoever comes next has it done.
-    fn finish(&mut self, outcome: &mut Outcome) -> Result<(), String> {
-        let scenario = self.scenario;
-        if scenario.worker {
-            self.db.run(&format!(
-                "ALTER DATABASE {} RESET migrate.fault_point",
-                self.db.name()
-            ));
-        }
-        let done = || {
-            driver::finish(
-                &self.db,
-                scenario.flavor,
-                scenario.map,
-                self.whole(),
-                scenario.stripes,
-            )
-        };
-        let gone = "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'new' AND NOT attisdropped)";
-        if scenario.fault == Fault::DropColumn && self.db.one::<bool>(gone) {
-            let refused = done().and_then(|()| match scenario.flavor {
-                Flavor::Migration => driver::session(&self.db)?
-                    .batch_execute("CALL migrate.contract('1')")
-                    .map_err(|error| Failure::from(&error)),
-                _ => Ok(()),
-            });
-            return self.refused(refused);
-        }
-        if scenario.flavor == Flavor::Migration {
-            let applied = "SELECT EXISTS (SELECT FROM migrate.revision WHERE state IN ('contracting', 'applied'))";
-            if !self.db.one::<bool>(applied) {
-                done().map_err(|failure| format!("upgrade: {failure}"))?;
-                self.learn_new();
-                self.crowd.pulse(80);
-            }
-            return self.contract(outcome);
-        }
-        done().map_err(|failure| format!("the backfill cannot be finished: {failure}"))?;
-        self.learn_new();
-        if self.crowd.shared.book.peek(-1).is_some() {
-            self.quarantined(outcome)?;
-        }
-        // The job was done before the partition came.
-        if scenario.fault == Fault::Attach {
-            self.db.run(&driver::job_sql(
-                scenario.map,
-                self.whole(),
-                scenario.stripes,
-            ));
-            driver::finish(&self.db, scenario.flavor, scenario.map, self.whole(), 1)
-                .map_err(|failure| failure.to_string())?;
-        }
-        self.crowd.pulse(80);
-        self.db.run("SELECT migrate.sync_filled('t', 'old', 'new')");
-        self.columns.finished = true;
-        Ok(())
-    }
-
-    /// The three bad rows are named, and filled once they can be.
-    fn quarantined(&self, outcome: &mut Outcome) -> Result<(), String> {
-        let named = self
-            .db
-            .rows("SELECT key ->> 'id' FROM migrate.quarantine ORDER BY 1");
-        if named != [["-1"], ["-2"], ["-3"]] {
-            outcome
-                .wrong
-                .push(format!("the quarantine names {named:?}"));
-        }
-        self.db.run("ALTER TABLE t DROP CONSTRAINT good");
-        self.db
-            .run("SELECT migrate.resume(max(job)) FROM migrate.backfill");
-        driver::finish(
-            &self.db,
-            self.scenario.flavor,
-            self.scenario.map,
-            self.whole(),
-            1,
-        )
-        .map_err(|failure| failure.to_string())
-    }
-
-    /// The column is gone: the work must have been refused by name, and nothing else be lost.
-    fn refused(&mut self, done: Result<(), Failure>) -> Result<(), String> {
-        match done {
-            Err(failure) if failure.message.contains("new") => {}
-            Err(failure) => return Err(format!("the lost column is not named: {failure}")),
-            Ok(()) => return Err("the backfill of a dropped column was done".to_owned()),
-        }
-        self.crowd.learn(|knows| {
-            knows.both = false;
-            knows.synced = true;
-        });
-        let dropped = self.db.rows("SELECT quote_ident(tgname) FROM pg_trigger WHERE tgname LIKE '~~pg_migrate%' AND tgrelid = 't'::regclass");
-        for row in dropped {
-            let ddl = strike::ddl(&self.db, &format!("DROP TRIGGER {} ON t", row[0]));
-            let _ = ddl.join();
-        }
-        self.crowd.learn(|_| {});
-        self.crowd.excuse(&[]);
-        self.columns.new = false;
-        Ok(())
-    }
-
-    /// The old column goes: nobody writes meanwhile, for the clients know it.
-    fn contract(&mut self, outcome: &mut Outcome) -> Result<(), String> {
-        self.crowd.pulse(80);
-        self.crowd.stop();
-        let book = self.crowd.shared.book.rows();
-        let applied = "SELECT EXISTS (SELECT FROM migrate.revision WHERE state = 'applied')";
-        let end = Instant::now() + Duration::from_secs(60);
-        while !self.db.one::<bool>(applied) {
-            let mut client = driver::session(&self.db).map_err(|failure| failure.to_string())?;
-            match client.batch_execute("CALL migrate.contract('1')") {
-                Ok(()) => break,
-                Err(error) => {
-                    let failure = Failure::from(&error);
-                    if !PASSING.contains(&failure.sqlstate.as_str()) || Instant::now() > end {
-                        return Err(format!("contract: {failure}"));
-                    }
-                }
-            }
-        }
-        self.columns = Columns {
-            old: false,
-            new: true,
-            finished: true,
-            rewritten: self.columns.rewritten,
-        };
-        drop(book);
-        let _ = outcome;
-        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ pub const POINTS: &[(&str, u32)] = &[
     ("settle", 2),
     ("verify", 1),
     ("job.done", 1),
-    ("step.begin", 2),
+    ("step.begin", 4),
     ("step.ran", 1),
     ("step.filled", 1),
     ("contract.begin", 1),
@@ -45,6 +45,8 @@ pub enum Fault {
     ImmediateStop,
     Promote,
     StatementTimeout,
+    /// Somebody has the table for longer than the engine waits for it.
+    TableLock,
     DiskFull,
     VacuumFull,
     Cluster,
@@ -71,6 +73,7 @@ pub const FAULTS: &[Fault] = &[
     Fault::ImmediateStop,
     Fault::Promote,
     Fault::StatementTimeout,
+    Fault::TableLock,
     Fault::DiskFull,
     Fault::VacuumFull,
     Fault::Cluster,
@@ -121,8 +124,9 @@ impl Scenario {
     /// Any `POINTS.len() * FAULTS.len()` seeds in a row have every fault at every point.
     pub fn of(seed: u64) -> Self {
         let combinations = (POINTS.len() * FAULTS.len()) as u64;
-        // A step that has no divisor in common with the number of combinations visits all of them.
-        let at = (seed.wrapping_mul(155) % combinations) as usize;
+        // A step that has no divisor in common with the number of combinations visits all of them;
+        // this one goes to the next point and nine faults on.
+        let at = (seed.wrapping_mul(199) % combinations) as usize;
         let (point, most) = POINTS[at % POINTS.len()];
         let fault = FAULTS[at / POINTS.len()];
         let mut random = StdRng::seed_from_u64(seed);
@@ -191,6 +195,17 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_seeds_have_every_point_and_every_fault() {
+        let few: Vec<Scenario> = (1..=2 * POINTS.len() as u64).map(Scenario::of).collect();
+        for (point, _) in POINTS {
+            assert!(few.iter().any(|one| one.point == *point), "{point}");
+        }
+        for fault in FAULTS {
+            assert!(few.iter().any(|one| one.fault == *fault), "{fault:?}");
+        }
+    }
 
     #[test]
     fn every_fault_comes_to_every_point() {

@@ -285,8 +285,8 @@ pub fn change(
             after.part = (row.part + 1) % knows.parts;
             format!("part = {}", after.part)
         }
-        // Nothing but what stale values would come of: see `Knows::synced`.
-        60.. if !knows.synced => {
+        // What is derived would be stale: see `Knows::synced`.
+        52.. if !knows.synced => {
             after.other += 2;
             "other = other + 2".to_owned()
         }

@@ -25,7 +25,7 @@ pub fn kill_postmaster(server: &Server) -> Result<(), String> {
         .ok_or("no process id of the postmaster")?;
     kill_9(pid);
     // Until the last child has gone its shared memory is in use, and a start is refused.
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     loop {
         std::thread::sleep(Duration::from_millis(100));
         match server.try_start() {
@@ -36,7 +36,7 @@ pub fn kill_postmaster(server: &Server) -> Result<(), String> {
     }
 }
 
-/// Runs DDL in a thread; returns when it is through or waits for a lock.
+/// Runs DDL in a thread; returns when it is through, waits for a lock or sleeps with one.
 pub fn ddl(db: &Db, sql: &str) -> JoinHandle<Result<(), Failure>> {
     let db = db.clone();
     let sql = sql.to_owned();
@@ -45,7 +45,8 @@ pub fn ddl(db: &Db, sql: &str) -> JoinHandle<Result<(), Failure>> {
     let label = name.clone();
     let thread = std::thread::spawn(move || {
         // A deadlock with an application is its, or the DDL's, to try again.
-        for _ in 0..50 {
+        let mut left = 50;
+        loop {
             let mut config = db.config();
             config.application_name(&label);
             let mut client = crate::db::connect(&config)?;
@@ -53,14 +54,13 @@ pub fn ddl(db: &Db, sql: &str) -> JoinHandle<Result<(), Failure>> {
                 .batch_execute(&sql)
                 .map_err(|error| Failure::from(&error))
             {
-                Err(failure) if failure.sqlstate == "40P01" => {}
+                Err(failure) if failure.sqlstate == "40P01" && left > 0 => left -= 1,
                 other => return other,
             }
         }
-        Ok(())
     });
     let waits = format!(
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event_type = 'Lock')"
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event_type IN ('Lock', 'Timeout'))"
     );
     let end = Instant::now() + Duration::from_secs(20);
     while !thread.is_finished() && Instant::now() < end && !eye.one::<bool>(&waits) {

@@ -17,7 +17,7 @@ pub fn register() {
     GucRegistry::define_string_guc(
         c"migrate.fault_point",
         c"Where a session of the engine is stopped, and how.",
-        c"point [n] wait key | error sqlstate | kill, where n counts from 1; several are parted by commas.",
+        c"point [n] [wait key] [error sqlstate | kill], where n counts from 1; several are parted by commas.",
         &FAULT_POINT,
         GucContext::Suset,
         GucFlags::NO_SHOW_ALL,
@@ -32,10 +32,17 @@ pub fn register() {
     );
 }
 
+/// What happens at a point: first a wait, if any, then the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Action {
+struct Action {
     /// Until the advisory lock of this key is free.
-    Wait(i64),
+    wait: Option<i64>,
+    end: End,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    GoOn,
     Error(String),
     Kill,
 }
@@ -91,18 +98,19 @@ fn due(point: Point, text: String) -> Result<Option<Action>> {
 }
 
 fn act(point: Point, action: &Action) {
-    match action {
-        Action::Wait(key) => {
-            let scope = settings::Scope::new();
-            scope.set("lock_timeout", "0");
-            advisory::pass(*key);
-            drop(scope);
-        }
-        Action::Error(sqlstate) => error::raise(Fault::new(
+    if let Some(key) = action.wait {
+        let scope = settings::Scope::new();
+        scope.set("lock_timeout", "0");
+        advisory::pass(key);
+        drop(scope);
+    }
+    match &action.end {
+        End::GoOn => {}
+        End::Error(sqlstate) => error::raise(Fault::new(
             sqlstate,
             format!("fault point {}", point.name()),
         )),
-        Action::Kill => crate::pg::wait::kill_self(),
+        End::Kill => crate::pg::wait::kill_self(),
     }
 }
 
@@ -130,14 +138,24 @@ fn order(text: &str) -> Result<Order> {
         }
         None => 1,
     };
-    let action = match (words.next(), words.next()) {
-        (Some("wait"), Some(key)) => Action::Wait(key.parse().map_err(|_| wrong())?),
-        (Some("error"), Some(sqlstate)) if sqlstate.len() == 5 => {
-            Action::Error(sqlstate.to_owned())
+    let wait = match words.next_if_eq(&"wait") {
+        Some(_) => Some(
+            words
+                .next()
+                .and_then(|key| key.parse().ok())
+                .ok_or_else(wrong)?,
+        ),
+        None => None,
+    };
+    let end = match (words.next(), words.next(), words.next()) {
+        (None, ..) if wait.is_some() => End::GoOn,
+        (Some("error"), Some(sqlstate), None) if sqlstate.len() == 5 => {
+            End::Error(sqlstate.to_owned())
         }
-        (Some("kill"), None) => Action::Kill,
+        (Some("kill"), None, _) => End::Kill,
         _ => return Err(wrong()),
     };
+    let action = Action { wait, end };
     Ok(Order {
         point,
         time,
@@ -200,24 +218,18 @@ mod tests {
 
     #[test]
     fn an_order_is_a_point_a_time_and_an_action() {
+        let order = |point, time, wait, end| Order {
+            point,
+            time,
+            action: Action { wait, end },
+        };
+        let error = End::Error("57014".to_owned());
         assert_eq!(
-            orders("batch.filled 3 wait 42, job.done kill,verify error 57014"),
+            orders("batch.filled 3 wait 42, job.done kill,verify wait 1 error 57014"),
             Ok(vec![
-                Order {
-                    point: Point::BatchFilled,
-                    time: 3,
-                    action: Action::Wait(42),
-                },
-                Order {
-                    point: Point::JobDone,
-                    time: 1,
-                    action: Action::Kill,
-                },
-                Order {
-                    point: Point::Verify,
-                    time: 1,
-                    action: Action::Error("57014".to_owned()),
-                },
+                order(Point::BatchFilled, 3, Some(42), End::GoOn),
+                order(Point::JobDone, 1, None, End::Kill),
+                order(Point::Verify, 1, Some(1), error),
             ])
         );
         for wrong in [
@@ -226,6 +238,7 @@ mod tests {
             "nowhere kill",
             "settle wait x",
             "settle error x",
+            "settle kill wait 1",
         ] {
             assert!(orders(wrong).is_err(), "{wrong}");
         }
@@ -233,10 +246,10 @@ mod tests {
 
     #[test]
     fn points_are_counted_anew_when_the_setting_changes() {
-        let kill = |text: &str| due(Point::Settle, text.to_owned());
-        assert_eq!(kill("settle 2 kill"), Ok(None));
-        assert_eq!(kill("settle 2 kill"), Ok(Some(Action::Kill)));
-        assert_eq!(kill("settle 1 kill"), Ok(Some(Action::Kill)));
-        assert_eq!(kill("settle 1 kill"), Ok(None));
+        let struck = |text: &str| due(Point::Settle, text.to_owned()).map(|due| due.is_some());
+        assert_eq!(struck("settle 2 kill"), Ok(false));
+        assert_eq!(struck("settle 2 kill"), Ok(true));
+        assert_eq!(struck("settle 1 kill"), Ok(true));
+        assert_eq!(struck("settle 1 kill"), Ok(false));
     }
 }

@@ -4,9 +4,10 @@
 //!   FIRST_SEED  the first (default 1)
 //!   MUTANTS     off: leaves the mistakes out; only: nothing but them
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use pg_migrate_tests::torture::{Scenario, Torturer, mutants};
+use pg_migrate_tests::torture::{FAULTS, Fault, Outcome, POINTS, Scenario, Torturer, mutants};
 
 /// Tries to catch a mistake: the clients do not do the same things in the same order each time.
 const ATTEMPTS: u64 = 5;
@@ -21,22 +22,67 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
+/// Which points were struck, by which faults.
+#[derive(Default)]
+struct Coverage {
+    pairs: BTreeSet<(&'static str, String)>,
+}
+
+impl Coverage {
+    fn name(fault: &Fault) -> String {
+        format!("{fault:?}").replace('"', "")
+    }
+
+    fn add(&mut self, scenario: &Scenario, outcome: &Outcome) {
+        if outcome.happened {
+            self.pairs
+                .insert((scenario.point, Self::name(&scenario.fault)));
+        }
+    }
+
+    fn print(&self) {
+        let points: Vec<&str> = POINTS.iter().map(|(point, _)| *point).collect();
+        let faults: Vec<String> = FAULTS.iter().map(Self::name).collect();
+        let times = |at: &dyn Fn(&(&str, String)) -> bool| {
+            self.pairs.iter().filter(|pair| at(pair)).count()
+        };
+        println!("points struck, each by how many kinds of faults:");
+        for point in &points {
+            println!("  {point:16} {}", times(&|pair| pair.0 == *point));
+        }
+        println!("faults that happened, each at how many points:");
+        for fault in &faults {
+            println!("  {fault:16} {}", times(&|pair| pair.1 == *fault));
+        }
+        println!(
+            "{} of {} faults at points",
+            self.pairs.len(),
+            points.len() * faults.len()
+        );
+    }
+}
+
 fn main() {
     let (count, first) = (number("SEEDS", 200), number("FIRST_SEED", 1));
     let mode = std::env::var("MUTANTS").unwrap_or_default();
     let begun = Instant::now();
     let (mut failed, mut reached, mut skipped) = (Vec::new(), 0, 0);
+    let mut coverage = Coverage::default();
     let mut torturer = Torturer::new();
     for seed in first..first + if mode == "only" { 0 } else { count } {
         let scenario = Scenario::of(seed);
         let at = Instant::now();
         let outcome = torturer.run(&scenario, None);
-        let word = match (&outcome.skipped, outcome.wrong.is_empty(), outcome.reached) {
-            (Some(why), ..) => format!("skipped: {why}"),
-            (_, false, _) => "WRONG".to_owned(),
-            (_, _, true) => "right".to_owned(),
-            (_, _, false) => "right, point not reached".to_owned(),
+        let word = match &outcome {
+            Outcome {
+                skipped: Some(why), ..
+            } => format!("skipped: {why}"),
+            outcome if !outcome.wrong.is_empty() => "WRONG".to_owned(),
+            outcome if outcome.happened => "right".to_owned(),
+            outcome if outcome.reached => "right, the fault could not be done".to_owned(),
+            _ => "right, point not reached".to_owned(),
         };
+        coverage.add(&scenario, &outcome);
         println!(
             "seed {seed}: {}: {} transactions, {} connections broke, {:.1} s: {word}",
             scenario.describe(),
@@ -83,6 +129,9 @@ fn main() {
                 failed.push(format!("mutant {mutant}"));
             }
         }
+    }
+    if mode != "only" {
+        coverage.print();
     }
     println!(
         "{count} seeds from {first}: {reached} reached their point, {skipped} skipped, {:.0} s; failed: {}",
