@@ -1,6 +1,9 @@
 //! A few seeds of the fault harness, and the mistakes that it must notice. `make torture` runs
 //! hundreds; see `pg_migrate_tests::torture`.
 
+use std::process::Command;
+
+use pg_migrate_tests::cluster;
 use pg_migrate_tests::torture::{
     Fault, Flavor, Mapping, Outcome, Scenario, Shape, Torturer, mutants,
 };
@@ -102,6 +105,37 @@ fn faults_at_points() {
     for scenario in scenarios {
         right(&scenario, &torturer.run(&scenario, None));
     }
+}
+
+/// What looks at a library before others use it finds the fault points of the one under test.
+#[test]
+fn a_library_with_fault_points_is_no_release() {
+    let server = cluster();
+    let said = Command::new(server.bin().join("pg_config"))
+        .arg("--pkglibdir")
+        .output()
+        .expect("pg_config");
+    let folder = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let check = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/released");
+    let looked = Command::new(check)
+        .arg(format!("{folder}/pg_migrate.so"))
+        .output()
+        .expect("a look");
+    let said = String::from_utf8_lossy(&looked.stderr);
+    assert!(!looked.status.success(), "{said}");
+    assert!(
+        said.contains("knows the setting migrate.fault_point"),
+        "{said}"
+    );
+    // Only a superuser's word counts here too.
+    let db = server.database();
+    db.run("CREATE ROLE nobody_tortured");
+    let failure = db.error_as(
+        "postgres",
+        "LOAD 'pg_migrate'; SET ROLE nobody_tortured; SET migrate.fault_point = 'settle kill'",
+    );
+    db.run("DROP ROLE nobody_tortured");
+    assert_eq!(failure.sqlstate, "42501", "{failure:?}");
 }
 
 /// Each mistake shows, and the same without it is right.

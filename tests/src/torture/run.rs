@@ -360,9 +360,6 @@ impl<'a> Run<'a> {
             );
         } else {
             statements.push(format!("SET migrate.fault_point = '{order}'"));
-            if scenario.fault == Fault::StatementTimeout {
-                statements.push("SET statement_timeout = '700ms'".to_owned());
-            }
             if scenario.flavor == Flavor::Migration {
                 statements.push(format!("SELECT migrate.add($${}$$)", driver::DOCUMENT));
                 statements.push("CALL migrate.upgrade()".to_owned());
@@ -376,6 +373,12 @@ impl<'a> Run<'a> {
                     "CALL migrate.run_backfill(1)".to_owned(),
                 );
             }
+        }
+        if scenario.fault == Fault::StatementTimeout && !scenario.worker {
+            let limit = "SET statement_timeout = '3s'".to_owned();
+            let early = matches!(scenario.point, "trigger.lock" | "trigger.made")
+                && scenario.flavor == Flavor::Job;
+            statements.insert(if early { 1 } else { statements.len() - 1 }, limit);
         }
         let client = driver::session(&self.db).map_err(|failure| failure.to_string())?;
         Ok(driver::in_background(client, statements))

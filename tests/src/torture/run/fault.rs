@@ -1,6 +1,6 @@
 //! The fault that a run is about, done while a session of the engine stands at its point.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postgres::Client;
 
@@ -30,7 +30,9 @@ impl Run<'_> {
             Fault::StatementTimeout => {
                 // Nobody sets a limit to what a worker calls.
                 happened = !self.scenario.worker;
-                std::thread::sleep(Duration::from_millis(800));
+                if let Some(pid) = pid.filter(|_| happened) {
+                    self.leaves(pid)?;
+                }
             }
             Fault::Cancel | Fault::Terminate => {
                 let how = if self.scenario.fault == Fault::Cancel {
@@ -40,11 +42,7 @@ impl Run<'_> {
                 };
                 if let Some(pid) = pid {
                     self.db.rows(&format!("SELECT pg_{how}_backend({pid})"));
-                    self.db.wait_for(
-                        "the victim leaves its point",
-                        30,
-                        &format!("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND locktype = 'advisory' AND NOT granted)"),
-                    );
+                    self.leaves(pid)?;
                 }
             }
             Fault::Kill9 => {
@@ -151,6 +149,21 @@ impl Run<'_> {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Waits until the session stands at its point no more.
+    fn leaves(&self, pid: i32) -> Result<(), String> {
+        let stands = format!(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = {pid} AND locktype = 'advisory' AND NOT granted)"
+        );
+        let end = Instant::now() + Duration::from_secs(120);
+        while self.db.one::<bool>(&stands) {
+            if Instant::now() > end {
+                return Err("the victim stays at its point".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Whether no job of the engine's looks at the table any more.
