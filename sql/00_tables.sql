@@ -70,7 +70,7 @@ CREATE TABLE migrate.backfill (
     condition       text NOT NULL,     -- the rows still to be done, as SQL over one row
     -- Filling a row makes the condition false for it, by construction; otherwise that is checked.
     self_ending     boolean NOT NULL,
-    sync_trigger    text,              -- OIDs of the triggers that keep up with concurrent writers, if any
+    sync_trigger    text,              -- the triggers that keep up with concurrent writers, if any: OID and xmin
     owner           regrole NOT NULL,
     login           regrole NOT NULL,
     search_path     text NOT NULL DEFAULT '',

@@ -56,6 +56,7 @@ pub extern "C-unwind" fn _PG_init() {
     engine::register_settings();
     lint::register_settings();
     sync::register_settings();
+    pg::torture::register();
     lint::guard::register();
     pg::settings::reserve(c"migrate");
 }

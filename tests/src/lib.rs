@@ -9,6 +9,7 @@ pub mod facts;
 mod failure;
 mod installation;
 mod server;
+pub mod torture;
 mod traffic;
 mod watch;
 

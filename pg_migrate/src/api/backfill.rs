@@ -8,6 +8,7 @@ use crate::pg::background::Handle;
 use crate::pg::error::{self, or_raise};
 use crate::pg::page;
 use crate::pg::procedure::NonAtomic;
+use crate::pg::torture::{self, Point};
 use crate::pg::wait;
 use pgrx::iter::TableIterator;
 use pgrx::{JsonB, name, pg_extern, pg_sys};
@@ -146,6 +147,7 @@ CREATE FUNCTION migrate.backfill_room(place tid) RETURNS boolean
 LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE COST 100 AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["tables"])]
 fn backfill_room(row: pg_sys::ItemPointerData) -> bool {
+    torture::at(Point::FillRow);
     let (block, line) = page::place(row);
     backfill::fits(block, line)
 }

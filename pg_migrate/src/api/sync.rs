@@ -71,7 +71,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#, requires = ["sync"])]
 fn sync_filled(table: Oid, old_column: &CStr, new_column: &CStr) {
     error::or_raise(subtransaction::attempt(|| {
-        sync::finished(table.to_u32(), &text(old_column), &text(new_column))
+        sync::finished(table.to_u32(), &text(old_column), &text(new_column), true)
     }));
 }
 

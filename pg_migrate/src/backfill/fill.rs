@@ -9,6 +9,7 @@ use super::work;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job};
 use crate::pg::spi::{self, Arg};
+use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{kept, settings, subtransaction};
 use crate::sync;
 use serde::Deserialize;
@@ -274,6 +275,7 @@ impl<'a> Filler<'a> {
             let rows = if locked.is_empty() {
                 0
             } else {
+                torture::at(Point::FillLocked);
                 wait_at_most(ROW_WAIT, || self.update(&rows(self.alias, &locked), &[]))?
             };
             Ok(Filled { rows, skipped })
@@ -299,10 +301,13 @@ impl<'a> Filler<'a> {
             let count = sync::filling(into, || spi::run(&insert, args))?;
             return Ok(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        let update = format!(
-            "UPDATE ONLY {} AS {} SET {} WHERE {which}",
-            self.heap.name, self.alias, self.set
-        );
+        let update = match torture::mistaken(Mutant::JoinCopy) {
+            true => self.joined(which)?,
+            false => format!(
+                "UPDATE ONLY {} AS {} SET {} WHERE {which}",
+                self.heap.name, self.alias, self.set
+            ),
+        };
         if self.job.self_ending || self.job.sync_trigger.is_some() {
             let count = sync::filling(self.relation, || spi::run(&update, args))?;
             return Ok(i64::try_from(count).unwrap_or(i64::MAX));
@@ -338,7 +343,27 @@ impl<'a> Filler<'a> {
         Ok(tally.rows)
     }
 
+    /// The mistake to copy what a subquery has read before the row was locked.
+    fn joined(&self, which: &str) -> Result<String> {
+        let pairs = storage::key_pairs(self.relation, self.alias)?.unwrap_or_default();
+        let (name, alias) = (&self.heap.name, self.alias);
+        let mut set = Vec::new();
+        let mut read = vec![format!("pg_catalog.jsonb_build_object({pairs}) AS key")];
+        for (n, (column, value)) in self.job.assignments.iter().enumerate() {
+            set.push(format!("{} = s.v{n}", spi::ident(column)));
+            read.push(format!("({}) AS v{n}", value.as_str().unwrap_or("NULL")));
+        }
+        Ok(format!(
+            "UPDATE ONLY {name} AS {alias} SET {} \
+             FROM (SELECT {} FROM ONLY {name} AS {alias} WHERE {which} OFFSET 0) s \
+             WHERE pg_catalog.jsonb_build_object({pairs}) OPERATOR(pg_catalog.=) s.key",
+            set.join(", "),
+            read.join(", "),
+        ))
+    }
+
     pub(super) fn quarantine(&self, tid: &str, fault: &Fault) -> Result<()> {
+        torture::at(Point::FillQuarantine);
         if ledger::quarantined(self.job.job)? >= MOST_QUARANTINED {
             return Err(Fault::wrong_state(format!(
                 "more than {MOST_QUARANTINED} rows of {} could not be filled",

@@ -9,6 +9,7 @@ use super::work::{Look, event, patiently};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::spi;
+use crate::pg::torture::{self, Mutant, Point};
 use std::time::{Duration, Instant};
 
 /// A leaf is split into at most so many pieces, so that as many callers can work on it at once.
@@ -26,8 +27,11 @@ pub fn replaced(job: &Job, range: &Range, heap: &storage::Heap) -> Result<Look> 
     };
     ledger::set_stale(job.job, range.relation, heap.filenode, range.range)?;
     if !ledger::covered(job.job, range.relation, Some(heap.filenode))? {
+        // Its rows are not where they were.
+        ledger::clear_quarantine(job.job, Some(range.relation))?;
         insert_pieces(job.job, range.relation, heap)?;
     }
+    torture::at(Point::Replaced);
     Ok(Look::Again)
 }
 
@@ -47,6 +51,7 @@ fn insert_pieces(job: i64, relation: u32, heap: &storage::Heap) -> Result<()> {
 /// Nothing is claimable: begins the first pass or the next one, takes in leaves attached since,
 /// has the table verified, or ends the job.
 pub fn settle(job: &Job) -> Result<Look> {
+    torture::at(Point::Settle);
     let Some(job) = ledger::lock_job(job.job)? else {
         return Ok(Look::Idle);
     };
@@ -64,10 +69,15 @@ pub fn settle(job: &Job) -> Result<Look> {
     if survey(&job)? {
         return Ok(Look::Again);
     }
-    let kept_in_sync = !standing.by_key
-        && fills_nulls(&job)
-        && job.sync_trigger.is_some()
-        && job.sync_trigger == sync_triggers(&job)?;
+    let now = sync_triggers(&job)?;
+    let synced = fills_nulls(&job) && job.sync_trigger.is_some();
+    if synced && now.is_some() && now != job.sync_trigger {
+        // The trigger was off for a while, or made again: rows may have been written past it
+        // anywhere. Only a pass tells them from nulls on purpose.
+        begin_pass(&job, Duration::ZERO)?;
+        return Ok(Look::Again);
+    }
+    let kept_in_sync = !standing.by_key && synced && job.sync_trigger == now;
     match standing.found {
         Some(found) if found > 0 => {
             next_pass(&job, standing.rows, found)?;
@@ -79,6 +89,7 @@ pub fn settle(job: &Job) -> Result<Look> {
             Ok(Look::Worked(0))
         }
         _ => {
+            torture::at(Point::JobDone);
             ledger::set_job_state(job.job, "done", None)?;
             match ledger::quarantined(job.job)? {
                 0 => event(&job, "backfill done", None)?,
@@ -116,7 +127,8 @@ fn begin_pass(job: &Job, rest: Duration) -> Result<()> {
         .sum();
     let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
     ledger::begin_pass(job.job, sync_triggers(job)?.as_deref(), rows, rest)?;
-    ledger::clear_quarantine(job.job)?;
+    ledger::clear_quarantine(job.job, None)?;
+    torture::at(Point::PassBegin);
     survey(job).map(drop)
 }
 
@@ -145,7 +157,11 @@ fn survey(job: &Job) -> Result<bool> {
                 FIRST_CHUNK,
             )?;
             any = true;
-        } else if let Some(heap) = storage::heap(job.relation, leaf.relation)? {
+        } else if let Some(mut heap) = storage::heap(job.relation, leaf.relation)? {
+            if torture::mistaken(Mutant::EarlyEnd) {
+                heap.blocks = torture::noted_end(leaf.relation).unwrap_or(heap.blocks);
+            }
+            torture::at(Point::PassSurvey);
             insert_pieces(job.job, leaf.relation, &heap)?;
             any = true;
         }
@@ -190,6 +206,7 @@ fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
 /// One look at the whole table, in one snapshot and without any lock but ACCESS SHARE.
 pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
     let begun = Instant::now();
+    torture::at(Point::Verify);
     let Some(found) = patiently(job, || verify::count(job, table))? else {
         return Ok(Look::Idle);
     };

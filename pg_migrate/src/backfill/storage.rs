@@ -157,8 +157,9 @@ pub fn heap(root: u32, leaf: u32) -> Result<Option<Heap>> {
     Ok(rows.into_iter().next())
 }
 
-/// The triggers that fill `columns` on every write, as a text to compare; `None`: not every column
-/// has one. Only those that also fire for replicated changes (ENABLE ALWAYS) count.
+/// The triggers that fill `columns` on every write, as a text to compare: another one when they were
+/// off meanwhile. `None`: not every column has one. Only those that also fire for replicated changes
+/// (ENABLE ALWAYS) count.
 pub fn sync_triggers(relation: u32, columns: &[String]) -> Result<Option<String>> {
     #[derive(Deserialize)]
     struct Row {
@@ -166,7 +167,7 @@ pub fn sync_triggers(relation: u32, columns: &[String]) -> Result<Option<String>
         columns: i64,
     }
     let rows: Vec<Row> = read(
-        "SELECT string_agg(t.oid::text, ',' ORDER BY t.oid) AS triggers, count(DISTINCT w.name) AS columns \
+        "SELECT string_agg(t.oid::text || ' since ' || t.xmin::text, ', ' ORDER BY t.oid) AS triggers, count(DISTINCT w.name) AS columns \
          FROM pg_trigger t \
          JOIN unnest($2) AS w(name) ON encode(convert_to(w.name, getdatabaseencoding()), 'escape') \
               = split_part(encode(t.tgargs, 'escape'), '\\000', 2) \

@@ -11,6 +11,7 @@ use super::throttle;
 use super::work::{Company, Look};
 use crate::fault::Result;
 use crate::ledger::{self, Job, Moved, Range, Window};
+use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{usage, wait};
 use std::time::{Duration, Instant};
 
@@ -28,12 +29,17 @@ pub fn scan(
         company,
         begun: Instant::now(),
         feedback: Feedback::new(target, range.chunk_blocks),
+        range: range.range,
         memory: memory::recall(job.job, range),
         wal: usage::wal_bytes(),
         hot: storage::hot_updates(range.relation)?,
         divided: None,
         filler: Filler::new(job, table, range.relation, heap),
     };
+    let owed = torture::settle(range.range);
+    for &(first, end) in &owed {
+        batch.fill(first, end, Way::All)?;
+    }
     if range.next_block >= range.end_block {
         return batch.revisit(range);
     }
@@ -48,7 +54,8 @@ pub fn scan(
     window.grows = feedback::grows(window.grows, tally.growth(), tally.fitted, hot);
     let mut left = Blocks::from_flat(&range.skipped);
     let still_locked = batch.note_locked(&mut left);
-    let done = next >= range.end_block && left.is_empty();
+    let done =
+        next >= range.end_block && left.is_empty() && !torture::mistaken(Mutant::CursorFirst);
     let rest = match pinned {
         Some(pins) => Some(feedback::pinned_for(pins)),
         None => (next >= range.end_block && still_locked).then(|| retry_after(0)),
@@ -62,6 +69,7 @@ struct Batch<'a> {
     job: &'a Job,
     company: Company,
     begun: Instant,
+    range: i64,
     feedback: Feedback,
     filler: Filler<'a>,
     /// What this session knows of the window and of what rows cost.
@@ -76,6 +84,7 @@ struct Batch<'a> {
 impl Batch<'_> {
     /// Rows that others had locked when their blocks were visited.
     fn revisit(mut self, range: &Range) -> Result<Look> {
+        torture::at(Point::Revisit);
         let mut left = Blocks::from_flat(&range.skipped);
         while !self.feedback.enough(self.begun.elapsed())
             && !self.yields()?
@@ -263,6 +272,14 @@ impl Batch<'_> {
     }
 
     fn blocks(&mut self, first: i64, end: i64, way: Way) -> Result<Tally> {
+        if torture::mistaken(Mutant::CursorFirst) {
+            torture::owe(self.range, first, end);
+            return Ok(Tally::default());
+        }
+        self.fill(first, end, way)
+    }
+
+    fn fill(&mut self, first: i64, end: i64, way: Way) -> Result<Tally> {
         wait::check_interrupts();
         let (begun, wal, rows) = (Instant::now(), usage::wal_bytes(), self.filler.rows);
         let visit = self.filler.blocks(first, end, way)?;
@@ -286,6 +303,9 @@ impl Batch<'_> {
 
     /// Adds the blocks with rows that others have locked; whether there are any.
     fn note_locked(&self, left: &mut Blocks) -> bool {
+        if torture::mistaken(Mutant::NoRevisit) {
+            return false;
+        }
         for pair in self.filler.skipped.to_flat().chunks_exact(2) {
             left.add(pair[0], pair[1]);
         }
@@ -304,6 +324,7 @@ impl Batch<'_> {
         rest: Option<Duration>,
         done: bool,
     ) -> Result<()> {
+        torture::at(Point::BatchFilled);
         let turn = window.turn.wrapping_add(1);
         window.turn = turn;
         #[allow(clippy::cast_possible_wrap)]
@@ -328,6 +349,8 @@ impl Batch<'_> {
             },
         );
         memory::keep(self.job.job, range, turn, self.memory);
-        moved
+        moved?;
+        torture::at(Point::BatchFiled);
+        Ok(())
     }
 }

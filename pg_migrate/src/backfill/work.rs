@@ -10,6 +10,7 @@ use super::throttle::{self, Gate};
 use super::window;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Range};
+use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{identity, settings, spi, subtransaction, transaction};
 
 /// Longest wait for the table's lock, which only a VACUUM FULL or its like can hold for long.
@@ -120,6 +121,7 @@ pub fn batch(job: i64) -> Result<Batch> {
         alone,
         yields: gate.yields,
     };
+    torture::at(Point::BatchBegin);
     let small = compressing()?;
     let outcome = subtransaction::attempt(|| piece(&found, company));
     drop(small);
@@ -246,10 +248,12 @@ pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Optio
 
 /// Fills as much of a claimed range as the target time allows.
 fn scan(job: &Job, table: &Table, range: &Range, company: Company) -> Result<Look> {
+    torture::at(Point::BatchClaimed);
     let lock = patiently(job, || Ok(transaction::lock_for_update(range.relation)))?;
     let Some(there) = lock else {
         return Ok(Look::Idle);
     };
+    torture::at(Point::BatchLocked);
     let heap = match there {
         true => storage::heap(job.relation, range.relation)?,
         false => None,
@@ -259,7 +263,7 @@ fn scan(job: &Job, table: &Table, range: &Range, company: Company) -> Result<Loo
         ledger::set_stale(job.job, range.relation, 0, range.range)?;
         return Ok(Look::Again);
     };
-    if heap.filenode != range.filenode {
+    if heap.filenode != range.filenode && !torture::mistaken(Mutant::NoFileGuard) {
         return passes::replaced(job, range, &heap);
     }
     window::scan(job, table, range, &heap, company)

@@ -6,6 +6,7 @@ use super::{drift, register, run};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
+use crate::pg::torture::{self, Point};
 use crate::recipe::step::{Kind, Phase};
 
 /// Contracts one migration that is expanded, or resumes a contract that was interrupted.
@@ -36,6 +37,7 @@ pub fn contract(transactions: &mut dyn Transactions, word: &str) -> Result<()> {
         )
         .hint("SELECT * FROM migrate.status; shows it. Try again when it is through."));
     };
+    torture::at(Point::ContractBegin);
     if revision.state == State::Expanded {
         super::drive::catch_up(transactions, &revision)?;
     }

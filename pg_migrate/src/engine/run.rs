@@ -8,6 +8,7 @@ use crate::catalog::{self, IndexState};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, StepRow};
 use crate::lint::trace::watched;
+use crate::pg::torture::{self, Point};
 use crate::pg::{background, settings, spi, subtransaction};
 use crate::recipe::step::{AlsoLock, Kind, Undo};
 use serde_json::Value;
@@ -72,6 +73,7 @@ pub fn brief(
             .map_err(|fault| at_step(fault, step))?;
             done(step, begun)?;
         }
+        torture::at(Point::StepRan);
         Ok(())
     })?;
     transactions.commit();
@@ -132,6 +134,7 @@ pub fn step(
     revision: &Revision,
     step: &StepRow,
 ) -> Result<Progress> {
+    torture::at(Point::StepBegin);
     if let Some(why) = partitions::needless(revision, step)? {
         if let Some(index) = index_of(step)
             && step.attempts > 0

@@ -34,12 +34,13 @@ pub fn quarantine(
     })
 }
 
-/// Forgets the quarantined rows of the pass before: the new one meets those that are still bad.
-pub fn clear_quarantine(job: i64) -> Result<()> {
+/// Forgets the quarantined rows of the pass before, or of one relation that begins again: those that
+/// are still bad are met again.
+pub fn clear_quarantine(job: i64, relation: Option<u32>) -> Result<()> {
     owned(|| {
         spi::run(
-            "DELETE FROM migrate.quarantine WHERE job = $1",
-            &[Arg::Int(job)],
+            "DELETE FROM migrate.quarantine WHERE job = $1 AND ($2 = 0 OR relation::oid = $2)",
+            &[Arg::Int(job), Arg::Oid(relation.unwrap_or_default())],
         )
         .map(drop)
     })

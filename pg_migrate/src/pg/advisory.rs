@@ -1,5 +1,5 @@
-//! Advisory locks that outlive a transaction. Never waited for: a waiter's snapshot would hold up
-//! the holder's concurrent index build for ever.
+//! Advisory locks that outlive a transaction. The engine never waits for one: a waiter's snapshot
+//! would hold up the holder's concurrent index build for ever.
 
 use pgrx::pg_sys;
 
@@ -29,6 +29,25 @@ impl SessionLock {
             let got = pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, true, true);
             (got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL).then_some(SessionLock(tag))
         }
+    }
+}
+
+/// Waits until nobody has the lock that `pg_advisory_lock(key)` takes, and goes on without it.
+#[cfg(feature = "torture")]
+pub fn pass(key: i64) {
+    // SAFETY: a fully initialised tag (SET_LOCKTAG_INT64 in lockfuncs.c); errors unwind, and the end
+    // of the transaction releases what is left.
+    unsafe {
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: (key >> 32) as u32,
+            locktag_field3: key as u32,
+            locktag_field4: 1,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+        };
+        pg_sys::LockAcquire(&tag, pg_sys::ShareLock as i32, false, false);
+        pg_sys::LockRelease(&tag, pg_sys::ShareLock as i32, false);
     }
 }
 

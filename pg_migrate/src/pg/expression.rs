@@ -64,6 +64,8 @@ pub struct Compiled {
     pub reads: Vec<i16>,
     /// Each evaluation may give another value.
     pub volatile: bool,
+    /// Two evaluations over the same row give the same, whatever the time and the settings.
+    pub immutable: bool,
     /// Bodies of SQL functions are part of it, read under the session's search path.
     pub inlined: bool,
     /// Hashes by which invalidations name the domains whose constraints it was planned with.
@@ -163,6 +165,7 @@ impl Compiled {
         unsafe {
             let node = table.inline_generated(node);
             let (reads, volatile) = (columns(node)?, pg_sys::contain_volatile_functions(node));
+            let immutable = !pg_sys::contain_mutable_functions(node);
             let (mut relations, mut items) = (null_mut(), null_mut());
             let planned =
                 pg_sys::expression_planner_with_deps(node.cast(), &mut relations, &mut items);
@@ -178,6 +181,7 @@ impl Compiled {
                 about: table.about(what, &reads, target),
                 reads,
                 volatile,
+                immutable,
                 live: Cell::new(DEAD),
             })
         }
@@ -236,6 +240,7 @@ impl Compiled {
                 about: table.about(what, &reads, target),
                 reads,
                 volatile: pg_sys::contain_volatile_functions(parsed.plain),
+                immutable: false,
                 live: Cell::new(DEAD),
             })
         }

@@ -24,6 +24,7 @@ pub mod relation_lock;
 pub mod settings;
 pub mod spi;
 pub mod subtransaction;
+pub mod torture;
 pub mod transaction;
 pub mod trigger;
 pub mod tuple;

@@ -31,3 +31,13 @@ pub fn sleep(time: Duration) {
 pub fn check_interrupts() {
     pg_sys::check_for_interrupts!();
 }
+
+/// Dies as by `kill -9`.
+#[cfg(feature = "torture")]
+pub fn kill_self() {
+    unsafe extern "C" {
+        fn kill(pid: i32, signal: i32) -> i32;
+    }
+    // SAFETY: kill(2) of this very process with SIGKILL.
+    unsafe { kill(pg_sys::MyProcPid, 9) };
+}

@@ -103,13 +103,15 @@ impl Row for View {
 
     fn unfilled(&self) -> bool {
         let (xmin, frozen) = self.firing.old_version();
-        !self.program.finished
-            && version::predates(
-                xmin,
-                frozen,
-                self.program.installed,
-                self.program.first_epoch,
-            )
+        let Program {
+            installed,
+            first_epoch,
+            finished,
+            ..
+        } = *self.program;
+        !finished
+            && version::predates(xmin, frozen, installed, first_epoch)
+            && !(xmin == installed && self.null_on_purpose())
     }
 
     fn follows(&self) -> bool {
@@ -124,6 +126,27 @@ impl Row for View {
                 before.value(self.program.new.number),
                 self.program.up.over(before),
             )
+    }
+}
+
+impl View {
+    /// Whether `new` was null before the statement and the old side what that null gives, not null:
+    /// what a write through the trigger leaves. Tells rows that ALTER TABLE has written anew apart,
+    /// which have the age of the trigger, filled or not. Where all is null nothing says that it is
+    /// on purpose, and what `up` gives says that the new side wants something else.
+    fn null_on_purpose(self) -> bool {
+        let row = self.firing.old_row();
+        self.program.agreeing
+            && row.value(self.program.new.number).is_null()
+            && !self.program.up.over(row).is_null()
+            && self
+                .program
+                .olds()
+                .any(|old| !row.value(old.column.number).is_null())
+            && self.program.olds().all(|old| {
+                let value = row.value(old.column.number);
+                old.column.shape.equal(value, old.down.over(row))
+            })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Backfill mode: the backfill's own writes never pass through the reverse mapping.
 
 use crate::pg::expression::current_transaction;
+use crate::pg::torture::{self, Mutant};
 use crate::pg::trigger::{Firing, depth};
 use std::cell::Cell;
 
@@ -47,5 +48,6 @@ pub fn fills(relation: u32) -> bool {
         filling.relation == relation
             && filling.transaction == current_transaction()
             && filling.depth == depth()
+            && !torture::mistaken(Mutant::ReverseMapping)
     })
 }

@@ -4,12 +4,14 @@ mod several;
 mod those;
 
 pub use several::install_several;
-pub use those::{SYNC_TRIGGERS, drop_trigger, is_there, triggers};
+pub use those::{Found, SYNC_TRIGGERS, drop_trigger, is_there, triggers};
 
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::{self, Compiled};
+use crate::pg::torture::{self, Mutant, Point};
 use crate::pg::{analyze, error, identity, relation_column, spi, subtransaction, trigger};
 use crate::sync::arguments::{Arguments, check};
+use crate::sync::late;
 use crate::sync::names::{PREFIX, one_way_name, trigger_name};
 use crate::sync::program::FINISHED;
 use crate::sync::rules::Policy;
@@ -183,6 +185,10 @@ fn put_on_all(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> R
 }
 
 fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Result<()> {
+    if torture::mistaken(Mutant::EarlyEnd) {
+        torture::note_end(relation, &table.name);
+    }
+    torture::at(Point::TriggerLock);
     spi::run(
         &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.name),
         &[],
@@ -218,11 +224,16 @@ fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Resul
         arguments = rest;
     }
     let list: Vec<_> = arguments.iter().map(|text| spi::literal(text)).collect();
+    let mistaken = torture::mistaken(Mutant::UpdateOf) && !arguments[0].is_empty();
+    let update = match mistaken {
+        true => format!("UPDATE OF {}", spi::ident(arguments[0])),
+        false => "UPDATE".to_owned(),
+    };
     // Its transaction id is assigned here, after the lock was granted: see the room's first lines.
     subtransaction::attempt(|| {
         spi::run(
             &format!(
-                "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW \
+                "CREATE TRIGGER {trigger} BEFORE INSERT OR {update} ON {} FOR EACH ROW \
                  EXECUTE FUNCTION migrate.sync_column_trigger({})",
                 table.name,
                 list.join(", ")
@@ -235,6 +246,7 @@ fn create(relation: u32, table: &Table, name: &str, arguments: &[&str]) -> Resul
             &[],
         )
     })?;
+    torture::at(Point::TriggerMade);
     Ok(())
 }
 
@@ -274,8 +286,9 @@ fn warn_of_later_triggers(relation: u32, table: &Table, name: &str) -> Result<()
 }
 
 /// The backfill of `new` is done: from now on a null in it was written on purpose. Cheap, and waits
-/// for no writer.
-pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
+/// for no writer. Without `unseen` partitions are left out that have come and were not given by
+/// `late` yet.
+pub fn finished(relation: u32, old: &str, new: &str, unseen: bool) -> Result<()> {
     let table = Table::owned(relation)?;
     let found = triggers(relation, old, new, true)?;
     if found.is_empty() {
@@ -287,8 +300,14 @@ pub fn finished(relation: u32, old: &str, new: &str) -> Result<()> {
             ),
         ));
     }
+    let left_out = match unseen {
+        true => Vec::new(),
+        false => late::unseen(relation, &found)?,
+    };
     for one in found {
-        trigger::set_comment(one.relation, one.oid, FINISHED)?;
+        if left_out.iter().all(|young| young.oid != one.oid) {
+            trigger::set_comment(one.relation, one.oid, FINISHED)?;
+        }
     }
     Ok(())
 }

@@ -9,9 +9,12 @@
 //! unfilled: those whose xmin does not follow the xmin of the trigger's own row in `pg_trigger`.
 //! `install` makes that row in a subtransaction begun after the table's lock was granted: no
 //! trigger-less writer has a later id. A restored dump, a partition attached later and a trigger
-//! disabled for a while come out right by themselves, because that row is new as well; when ALTER
-//! TABLE rewrites the table it is made new (`rewritten`). Freezing keeps the number; where ids have
-//! wrapped around, a frozen version counts as unfilled. When the
+//! disabled for a while come out right by themselves, because that row is new as well. When ALTER
+//! TABLE writes every row anew, the trigger's row is made new too (`rewritten`): then both have one
+//! xmin, and a null is one on purpose only if the old side is what `down` makes of it, which holds of
+//! every row that went through the trigger (and can be asked where `down` is immutable and reads the
+//! new column alone). Freezing
+//! keeps the number; where ids have wrapped around, a frozen version counts as unfilled. When the
 //! backfill is done, `finished` ends the question with a comment on the trigger (no lock that
 //! waits for writers, dumped, seen by every backend).
 //!

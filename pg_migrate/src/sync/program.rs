@@ -3,6 +3,7 @@
 use crate::fault::{Fault, Result, state};
 use crate::pg::expression::Compiled;
 use crate::pg::settings::with_search_path;
+use crate::pg::torture::{self, Mutant};
 use crate::pg::trigger::{self, Changed, Definition, Firing, Held, Kept};
 use crate::pg::tuple::{Shape, Slot, Value};
 use crate::pg::{error, relation_column, spi};
@@ -37,6 +38,18 @@ impl Derivation {
     }
 }
 
+impl Derivation {
+    /// Whether nothing but `column` decides the value.
+    fn is_of_alone(&self, column: i16) -> bool {
+        match self {
+            Derivation::Copy(source) => *source == column,
+            Derivation::Run(compiled) => {
+                compiled.immutable && compiled.reads.iter().all(|read| *read == column)
+            }
+        }
+    }
+}
+
 /// The two-way part.
 pub struct Old {
     pub column: Column,
@@ -62,6 +75,9 @@ pub struct Program {
     pub policy: Policy,
     /// Other columns that `up` reads; empty where following makes no sense.
     pub sources: Vec<Column>,
+    /// Each `down` reads the new column alone and gives the same every time: a null that was written
+    /// on purpose has an old side that agrees with it.
+    pub agreeing: bool,
     pub installed: u32,
     pub first_epoch: bool,
     pub finished: bool,
@@ -173,7 +189,9 @@ pub fn held<T>(
 }
 
 fn build(trigger: u32, definition: &Definition) -> Result<Program> {
-    if !(definition.on_insert && definition.on_update) || definition.conditional {
+    if !(definition.on_insert && definition.on_update)
+        || (definition.conditional && !torture::mistaken(Mutant::UpdateOf))
+    {
         return Err(Fault::new(
             state::FEATURE_NOT_SUPPORTED,
             "the sync trigger must fire for every INSERT and every UPDATE",
@@ -239,6 +257,11 @@ fn build(trigger: u32, definition: &Definition) -> Result<Program> {
     Ok(Program {
         last: olds.iter().copied().fold(new.number, i16::max),
         new_default: Compiled::default_of(place.relation, new.number)?,
+        agreeing: old.is_some()
+            && old
+                .iter()
+                .chain(&more)
+                .all(|old| old.down.is_of_alone(new.number)),
         old,
         more,
         new,

@@ -131,6 +131,8 @@ fn both(row: impl Row, side: Side, policy: Policy) -> Verdict {
     let follows = || !old_changed && !new_changed && row.follows();
     match side {
         Side::Old if old_changed || unfilled() || follows() => Verdict::DeriveNew,
+        // What it was before says nothing, and put back it would pass for a null on purpose.
+        Side::Old if new_changed && row.unfilled() => Verdict::DeriveNew,
         Side::Old if new_changed => Verdict::RestoreNew,
         Side::New if new_changed => Verdict::DeriveOld,
         Side::New if unfilled() => {

@@ -5,6 +5,7 @@ use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::pg::background::{self, Order, Task};
 use crate::pg::spi::{self, Arg, ident};
+use crate::pg::torture::{self, Point};
 use crate::pg::{error, identity, portal, utility, wait};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -89,7 +90,10 @@ fn drive(order: &Order, after: &str) -> Result<()> {
     while portal::transaction(|| still_open(after))? {
         wait::sleep(Duration::from_millis(50));
     }
-    let worker = portal::transaction(|| ledger::insert_driver(order.owner, order.login))?;
+    let worker = portal::transaction(|| {
+        torture::at(Point::WorkerBegin);
+        ledger::insert_driver(order.owner, order.login)
+    })?;
     let outcome = portal::top_level("CALL migrate.work()");
     portal::transaction(|| ledger::finish_worker(worker, outcome.as_ref().err()))
 }

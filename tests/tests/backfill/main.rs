@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod jobs;
+mod late;
 mod parallel;
 mod passes;
 mod quarantine;

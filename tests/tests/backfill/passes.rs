@@ -144,6 +144,23 @@ fn writers_all_along_without_a_trigger() {
     assert_eq!(unfilled(&db), 0);
 }
 
+/// What was written past the trigger while it was off may lie anywhere, beyond the end of the scan too.
+#[test]
+fn a_trigger_that_was_off_for_a_while_costs_a_pass() {
+    let db = cluster().database();
+    table(&db);
+    keep_in_sync(&db);
+    let id = copy(&db, 3);
+    db.run("SELECT migrate.backfill_batch()");
+    db.run(&format!(
+        "ALTER TABLE t DISABLE TRIGGER USER;
+         INSERT INTO t (id, a) SELECT i, 'late' FROM generate_series({ROWS} + 1, {ROWS} + 500) i;
+         ALTER TABLE t ENABLE ALWAYS TRIGGER \"~~pg_migrate_sync_a~b\""
+    ));
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+}
+
 /// Another access method: no ranges of blocks, so rows are walked in the order of a key.
 #[test]
 fn other_access_methods_are_walked_by_key() {

@@ -72,6 +72,32 @@ fn corrected_rows_are_tried_again_wherever_they_are_now() {
     assert_eq!(db.rows("SELECT state FROM migrate.progress"), [["done"]]);
 }
 
+/// Rows that were moved by VACUUM FULL while the job was at work are named once, where they are now.
+#[test]
+fn a_rewrite_names_no_row_twice() {
+    let db = cluster().database();
+    table(&db);
+    db.run(
+        "UPDATE t SET n = 1; UPDATE t SET n = 0 WHERE id IN (7, 19000); ALTER TABLE t ADD m int",
+    );
+    db.run("VACUUM FULL t");
+    let id = job(&db, "m = 10 / n", Some("m IS NULL"), 1);
+    while db.one::<i64>("SELECT count(*) FROM migrate.quarantine") == 0 {
+        db.run(&format!("SELECT migrate.backfill_batch({id})"));
+    }
+    db.run("DELETE FROM t WHERE id < 7");
+    db.run("VACUUM FULL t");
+    finish(&db, id);
+    assert_eq!(
+        db.rows("SELECT key ->> 'id' FROM migrate.quarantine ORDER BY 1"),
+        [["19000"], ["7"]]
+    );
+    assert_eq!(
+        db.rows("SELECT state FROM migrate.progress"),
+        [["done with 2 quarantined"]]
+    );
+}
+
 /// Without a key a row is where it was; with a partitioned table it may be in another leaf.
 #[test]
 fn rows_without_a_key_and_rows_in_another_partition() {

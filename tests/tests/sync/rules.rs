@@ -164,6 +164,12 @@ fn a_known_side_is_the_one_written() {
     assert_eq!(price(&db, 2), "2.2 2");
     db.run("SET migrate.side = 'old'; UPDATE m SET whole = 77, note = 'y' WHERE id = 2");
     assert_eq!(price(&db, 2), "2.2 2");
+    db.run("SET migrate.side = 'old'; UPDATE m SET whole = 77 WHERE id = 3");
+    assert_eq!(
+        price(&db, 3),
+        "3.6 4",
+        "no null is put back where none was meant"
+    );
     db.run("SET migrate.side = 'old'; INSERT INTO m (id, price, whole) VALUES (7, 7.7, 1)");
     db.run("SET migrate.side = 'new'; INSERT INTO m (id, price, whole) VALUES (8, 7.7, 1)");
     assert_eq!(price(&db, 7), "7.7 8");

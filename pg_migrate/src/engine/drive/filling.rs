@@ -7,6 +7,7 @@ use crate::engine::run::{self, Progress};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, Event, Revision, StepRow};
 use crate::pg::advisory::SessionLock;
+use crate::pg::torture::{self, Point};
 use crate::pg::{subtransaction, wait};
 use crate::recipe::step::Kind;
 use crate::sync;
@@ -160,11 +161,12 @@ fn filled(revision: &Revision, step: &StepRow, job: i64) -> Result<bool> {
 }
 
 fn finished(revision: &Revision, step: &StepRow) -> Result<()> {
+    torture::at(Point::StepFilled);
     let Some((table, old, new)) = synced(step) else {
         return Ok(());
     };
     within(revision, || match catalog::resolve(table)? {
-        Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new)),
+        Some(relation) => subtransaction::attempt(|| sync::finished(relation, old, new, false)),
         None => Ok(()),
     })
 }

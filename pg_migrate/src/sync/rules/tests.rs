@@ -371,3 +371,22 @@ fn the_new_side_follows_what_the_old_one_writes_elsewhere() {
     };
     assert_eq!(updated(given), Verdict::DeriveOld);
 }
+
+#[test]
+fn an_old_session_puts_no_unfilled_null_back() {
+    let given = Facts {
+        new_changed: true,
+        new_assigned: true,
+        new_was_null: true,
+        ..ROW
+    };
+    let old = |row| update(row, true, Side::Old, Policy::New);
+    assert_eq!(old(given), Verdict::RestoreNew);
+    assert_eq!(
+        old(Facts {
+            unfilled: true,
+            ..given
+        }),
+        Verdict::DeriveNew
+    );
+}
