@@ -118,8 +118,8 @@ fn listeners_hear_of_it_and_activity_shows_it() {
             && shown.contains("rows/s"),
         "{shown}"
     );
-    // Somebody's own transaction may be one that is to be prepared.
-    driver
+    // Somebody's own transaction may be one that is to be prepared. This session has said nothing yet.
+    db.connect()
         .batch_execute(&format!(
             "BEGIN; SELECT migrate.backfill_batch({id}); PREPARE TRANSACTION 'batch {}'",
             db.name()

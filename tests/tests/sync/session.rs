@@ -207,6 +207,30 @@ fn roles_change_within_a_transaction() {
     );
 }
 
+/// Rights are asked for when an expression is made ready: for each role anew.
+#[test]
+fn a_role_that_comes_second_has_its_own_rights() {
+    let db = users();
+    let role = format!("role_{}", db.name());
+    db.run(&format!(
+        "CREATE ROLE {role}; GRANT ALL ON users TO {role};
+         CREATE FUNCTION locked(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$;
+         REVOKE EXECUTE ON FUNCTION locked(text) FROM PUBLIC;
+         SELECT migrate.sync_column_trigger('users', 'username', 'email', 'locked(username)', 'email')"
+    ));
+    let failure = db.error(&format!(
+        "UPDATE users SET username = 'a' WHERE id = 1; SET LOCAL ROLE {role};
+         UPDATE users SET username = 'b' WHERE id = 1"
+    ));
+    assert_eq!(failure.sqlstate, "42501", "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("permission denied for function locked"),
+        "{failure}"
+    );
+}
+
 /// A function that the writer may not call stays out of the writer's reach.
 #[test]
 fn an_expression_has_the_writers_rights_and_no_more() {

@@ -1,6 +1,6 @@
 //! The touch trigger: a column that says when a row really changed.
 
-use crate::row;
+use crate::{fill, row};
 use pg_migrate_tests::{Db, cluster};
 
 #[test]
@@ -92,6 +92,20 @@ fn only_what_changes_a_row_stamps_it() {
         let stamped: bool = db.one("SELECT bool_or(at > '2020-01-01') FROM t");
         assert_eq!(stamped, *stamps, "{write}");
     }
+}
+
+#[test]
+fn a_backfill_stamps_nothing() {
+    let db = touched();
+    db.run("ALTER TABLE t ADD COLUMN b text");
+    fill(&db, "t", "b", "left(a, 3)", "b IS NULL");
+    assert_eq!(
+        row(&db, "SELECT b, at FROM t"),
+        "xxx 2001-01-01 00:00:00+00"
+    );
+    // The same column is an application's too.
+    db.run("UPDATE t SET b = 'y'");
+    assert!(db.one::<bool>("SELECT at > '2020-01-01' FROM t"));
 }
 
 #[test]

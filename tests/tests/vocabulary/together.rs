@@ -111,6 +111,27 @@ fn what_is_built_on_a_column_whose_type_changes_follows_it() {
     );
 }
 
+/// Two columns of one table are filled in one pass, but not where one reads the other: it would read
+/// what is not there yet, and what it makes of that would stay.
+#[test]
+fn a_column_that_reads_another_is_filled_after_it() {
+    const LOUD: &str = r#"{"add_column": {"table": "items", "up": "upper(label)", "column": {"name": "loud", "type": "text", "nullable": true}}}"#;
+    let told = |up: &str| {
+        let db = shop();
+        let told = format!(
+            r#"{{"add_column": {{"table": "items", "up": "{up}", "column": {{"name": "told", "type": "text", "nullable": true}}}}}}"#
+        );
+        self::up(&db, &format!("{LOUD}, {told}"));
+        let wrong = db.one::<i64>(
+            "SELECT count(*) FROM items WHERE loud IS DISTINCT FROM upper(label) OR told IS DISTINCT FROM upper(label)",
+        );
+        assert_eq!(wrong, 0, "{up}");
+        db.one::<bool>("SELECT (assignments ? 'told') FROM migrate.backfill ORDER BY job LIMIT 1")
+    };
+    assert!(!told("coalesce(loud, 'nothing')"));
+    assert!(told("upper(label)"), "two passes where one would do");
+}
+
 #[test]
 fn an_expression_that_cannot_be_read_yet_is_said_to_be() {
     let db = shop();
