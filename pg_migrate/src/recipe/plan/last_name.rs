@@ -226,10 +226,10 @@ impl Planner<'_> {
                         renamer.referenced(references);
                     }
                 }
-                Operation::AddForeignKey(op) => {
-                    if self.is_table(&op.references.table, &former.table)? {
-                        renamer.referenced(&mut op.references);
-                    }
+                Operation::AddForeignKey(op)
+                    if self.is_table(&op.references.table, &former.table)? =>
+                {
+                    renamer.referenced(&mut op.references);
                 }
                 Operation::Sql(op) => {
                     if let Some(comments) = &op.comments
