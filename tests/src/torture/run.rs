@@ -20,6 +20,9 @@ use crate::{Cluster, Db, Failure, Standby};
 const STOP: i64 = 7001;
 const FIRST_STOP: i64 = 7002;
 
+/// Of the disk that is made full: room for what the writers of a slow machine leave behind.
+const MEGABYTES: u32 = 300;
+
 /// What a seed came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -196,12 +199,7 @@ impl<'a> Run<'a> {
         if self.scenario.fault != Fault::DiskFull {
             return None;
         }
-        let size = if self.scenario.shape == super::Shape::Wide {
-            80
-        } else {
-            40
-        };
-        match SmallDisk::mount(self.cluster.socket(), size) {
+        match SmallDisk::mount(self.cluster.socket(), MEGABYTES) {
             Ok(disk) => {
                 let mut client = self.cluster.db("postgres").connect();
                 let _ = client.batch_execute("DROP TABLESPACE IF EXISTS small");

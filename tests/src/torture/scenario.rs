@@ -161,6 +161,10 @@ impl Scenario {
         if point == "fill.row" {
             scenario.stripes = 4;
         }
+        // A disk that is full for good, of what many writers leave behind, is another matter.
+        if fault == Fault::DiskFull && scenario.shape == Shape::Wide {
+            scenario.shape = Shape::Plain;
+        }
         if fault == Fault::Attach {
             scenario.shape = Shape::Partitioned;
         }
