@@ -24,7 +24,32 @@ pub fn on_object(random: &mut StdRng, table: &Table) -> (&'static str, String) {
 }
 
 pub fn fixed(random: &mut StdRng) -> (&'static str, String) {
-    let (kind, all): (&'static str, &[&str]) = match random.random_range(0..6) {
+    let (kind, all): (&'static str, &[&str]) = match random.random_range(0..7) {
+        // What hardly ever fits where it is put together at random.
+        6 => (
+            "FITTING",
+            &[
+                "ALTER TABLE loose ADD CONSTRAINT nu UNIQUE USING INDEX loose_c0",
+                "ALTER TABLE loose ADD CONSTRAINT nu PRIMARY KEY USING INDEX loose_c0",
+                "ALTER TABLE loose ADD CONSTRAINT nu PRIMARY KEY USING INDEX loose_id",
+                "ALTER TABLE loose ADD CONSTRAINT nn CHECK (id IS NOT NULL), ADD PRIMARY KEY USING INDEX loose_id",
+                "ALTER TABLE loose REPLICA IDENTITY USING INDEX loose_c0",
+                "ALTER TABLE heir NO INHERIT base",
+                "ALTER TABLE alike INHERIT base",
+                "ALTER TABLE typed NOT OF",
+                "ALTER TABLE untyped OF pair",
+                "ALTER TABLE referring ALTER CONSTRAINT referring_c0_fkey DEFERRABLE",
+                "ALTER TABLE referring DROP CONSTRAINT referring_c0_fkey",
+                "ALTER TABLE refers ALTER COLUMN id TYPE bigint",
+                "ALTER TABLE derived ALTER COLUMN c1 DROP EXPRESSION",
+                "ALTER TABLE derived ALTER COLUMN c0 TYPE bigint",
+                "ALTER TABLE derived ALTER COLUMN c2 SET GENERATED ALWAYS",
+                "ALTER TABLE derived ALTER COLUMN c2 DROP IDENTITY",
+                "ALTER TABLE loose ALTER COLUMN c0 ADD GENERATED ALWAYS AS IDENTITY",
+                "ALTER TABLE listed2 ATTACH PARTITION deeper FOR VALUES FROM (5000) TO (6000)",
+                "ALTER TABLE t0 RENAME COLUMN c0 TO renamed",
+            ],
+        ),
         0 => (
             "VIEW",
             &[
