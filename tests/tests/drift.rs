@@ -325,3 +325,26 @@ fn what_is_locked_holds_no_migration_up() {
     );
     nothing(&db, "recorded again");
 }
+
+/// A function that has run its steps holds their locks until its caller's transaction ends.
+#[test]
+fn a_large_schema_is_not_read_under_the_locks_of_a_function() {
+    let db = database();
+    db.run("DO $$ BEGIN FOR i IN 1..501 LOOP EXECUTE 'CREATE TABLE side.t' || i || ' (a int)'; END LOOP; END $$");
+    apply(
+        &db,
+        "-- migrate:revision 1\nALTER TABLE t ADD COLUMN c int;",
+    );
+    let refused = db.error("SELECT * FROM migrate.drift()");
+    assert!(refused.message.contains("not known"), "{refused}");
+    db.run(
+        "SELECT migrate.add($d$-- migrate:revision 2 after 1\nALTER TABLE t ADD COLUMN d int;$d$)",
+    );
+    db.run("CALL migrate.upgrade()");
+    nothing(&db, "the driver holds no locks");
+    db.run("DROP TABLE side.t7");
+    assert_eq!(
+        drift(&db),
+        [["column side.t7.a", "gone"], ["table side.t7", "gone"]]
+    );
+}

@@ -8,6 +8,10 @@ use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Drifted, Event, State};
 use crate::pg::{settings, subtransaction};
 
+/// Tables, views and their like that are read while the locks of a migration's steps are held: some
+/// tens of milliseconds.
+const MOST_UNDER_LOCKS: i64 = 500;
+
 /// At most so many objects are named in the event.
 const MOST_NAMED: usize = 20;
 
@@ -28,8 +32,8 @@ pub fn drift() -> Result<Vec<Drifted>> {
         Some(false) => Err(Fault::wrong_state(
             "it is not known how the last migration left the schema",
         )
-        .detail("When it came to rest, something in the schema was locked for longer than migrate.lock_timeout.")
-        .hint("The next migration records it, and so does SELECT migrate.baseline or migrate.stamp.")),
+        .detail("When it came to rest, something in the schema was locked for longer than migrate.lock_timeout, or a function that held the locks of its steps would have had too large a schema to read.")
+        .hint("The next CALL of migrate.upgrade or migrate.contract records it, and so does SELECT migrate.baseline or migrate.stamp.")),
     }
 }
 
@@ -64,9 +68,15 @@ fn under_way() -> Result<Option<(String, State)>> {
 }
 
 /// Before a migration changes anything: what others have changed is in its history from then on,
-/// for the next picture is as the migration leaves the schema.
+/// for the next picture is as the migration leaves the schema. Not where a function would read a
+/// large schema for it: its caller may hold locks.
 pub fn note(revision: &str, mode: Mode) -> Result<()> {
-    if mode == Mode::Rehearsal || under_way()?.is_some() {
+    let passed_over = match mode {
+        Mode::Rehearsal => true,
+        Mode::Caller => ledger::is_large(MOST_UNDER_LOCKS)?,
+        Mode::Driver => false,
+    };
+    if passed_over || under_way()?.is_some() {
         return Ok(());
     }
     let found = briefly(ledger::drifted)?.unwrap_or_default();
@@ -91,9 +101,19 @@ pub fn note(revision: &str, mode: Mode) -> Result<()> {
 }
 
 /// A migration has come to rest: the schema is as it should be. In a driver, its steps have committed
-/// and their locks are let go by now.
+/// and their locks are let go by now; a function still holds them, and a large schema takes seconds
+/// to read.
 pub fn at_rest(mode: Mode) -> Result<()> {
-    if mode == Mode::Rehearsal || under_way()?.is_some() {
+    match mode {
+        Mode::Rehearsal => Ok(()),
+        Mode::Caller if ledger::is_large(MOST_UNDER_LOCKS)? => ledger::keep_no_picture(),
+        Mode::Caller | Mode::Driver => keep(),
+    }
+}
+
+/// The schema is as it should be, and nobody waits for us.
+pub fn keep() -> Result<()> {
+    if under_way()?.is_some() {
         return Ok(());
     }
     match briefly(ledger::keep_picture)? {

@@ -218,7 +218,7 @@ pub fn stamp(word: &str) -> Result<Vec<String>> {
             ..Event::default()
         })?;
     }
-    drift::at_rest(Mode::Caller)?;
+    drift::keep()?;
     Ok(path)
 }
 
@@ -239,7 +239,7 @@ pub fn baseline(revision: &str, message: Option<&str>) -> Result<()> {
     };
     graph()?.check_new(&node)?;
     insert(&document, State::Applied)?;
-    drift::at_rest(Mode::Caller)
+    drift::keep()
 }
 
 /// After a failure: `retry` queues the failed step again, `skip` passes over it (its work was done

@@ -50,7 +50,7 @@ pub use backfill::{
     set_job_state, set_throttle, set_unstriped, unfilled,
 };
 pub use event::{Event, event, taken_back};
-pub use picture::{Drifted, drifted, has_picture, keep_no_picture, keep_picture};
+pub use picture::{Drifted, drifted, has_picture, is_large, keep_no_picture, keep_picture};
 pub use quarantine::{
     Quarantined, clear_quarantine, first_quarantined, quarantine, quarantine_of, quarantined,
     release,

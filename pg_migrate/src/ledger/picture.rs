@@ -2,7 +2,7 @@
 
 use super::owned;
 use crate::fault::Result;
-use crate::pg::spi;
+use crate::pg::spi::{self, Arg};
 use serde::Deserialize;
 
 /// An object that is not as the last migration left it.
@@ -32,6 +32,21 @@ pub fn keep_picture() -> Result<()> {
         )
         .map(drop)
     })
+}
+
+/// Whether the database has more than `most` tables, views and their like.
+pub fn is_large(most: i64) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Size {
+        large: bool,
+    }
+    let size: Option<Size> = spi::first(
+        "SELECT pg_catalog.count(*) > $1 AS large FROM (\
+             SELECT 1 FROM pg_catalog.pg_class \
+             WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND oid >= 16384 LIMIT $1 + 1) AS found",
+        &[Arg::Int(most)],
+    )?;
+    Ok(size.is_some_and(|size| size.large))
 }
 
 /// Notes that no picture could be taken.
