@@ -74,7 +74,8 @@ fn a_foreign_key_is_taken_over_from_the_leaves() {
         &format!("-- migrate:revision 1\n{add};"),
         &plain(ORDERS, add),
     );
-    let failure = db.error("UPDATE orders SET customer = 1000 WHERE id = (SELECT min(id) FROM orders)");
+    let failure =
+        db.error("UPDATE orders SET customer = 1000 WHERE id = (SELECT min(id) FROM orders)");
     assert_eq!(failure.sqlstate, "23503");
     db.run("DELETE FROM customers WHERE id = 7");
     assert_eq!(

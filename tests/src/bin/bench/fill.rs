@@ -78,7 +78,10 @@ impl Measure {
             format!("{:.0}", self.images),
             format!("{:.0} %", self.hot),
             format!("{:.2}x", self.heap),
-            format!("{:.2}x", self.indexes),
+            match self.indexes.is_finite() {
+                true => format!("{:.2}x", self.indexes),
+                false => "none".to_owned(),
+            },
         ]
     }
 }
