@@ -73,7 +73,7 @@ pub fn revisions(cluster: &Cluster, report: &mut Report) {
                 _ => (format!("n{turn}"), format!("n{}", turn - 1)),
             };
             format!(
-                "-- migrate:revision {this}\n-- migrate:down_revision {before}\nALTER TABLE t ADD COLUMN c{turn} int;"
+                "-- migrate:revision {this} after {before}\nALTER TABLE t ADD COLUMN c{turn} int;"
             )
         };
         let plan = ms(&mut client, |_| {
