@@ -2,7 +2,7 @@
 //! they were.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const FIXTURE: &str = include_str!("../data/lock_facts_fixture.sql");
 
@@ -80,4 +80,119 @@ pub fn facts() -> Vec<Fact> {
             }
         })
         .collect()
+}
+
+/// A statement of which something is said otherwise than it was measured, and why that is right.
+pub type Different = (&'static str, &'static str);
+
+/// Those of whoever tells locks, rewrites and scans from what a statement says.
+pub const DIFFERENT: &[Different] = &[
+    (
+        "alter table users rename to users2",
+        "measured by names: the new name counts as a scan",
+    ),
+    (
+        "alter materialized view mv rename to mv2",
+        "measured by names: the new name counts as a scan",
+    ),
+    (
+        "alter table users set schema s2",
+        "measured by names: the table has another one afterwards",
+    ),
+    (
+        "alter table nopk add primary key using index nopk_i",
+        "the lock was held from the setup",
+    ),
+    (
+        "alter table nopk add primary key (id)",
+        "the lock was held from the setup",
+    ),
+    ("drop view v", "measured by names: it is gone afterwards"),
+    (
+        "drop materialized view mv",
+        "measured by names: it is gone afterwards",
+    ),
+    (
+        "create table newt(id bigint primary key, user_id bigint references users(id))",
+        "measured by names: the new table counts as scanned",
+    ),
+    (
+        "create table newt (like users including all)",
+        "measured by names: the new table counts as scanned",
+    ),
+    ("truncate orders", "new files without rows are no rewrite"),
+    (
+        "truncate users cascade",
+        "new files without rows are no rewrite",
+    ),
+    ("alter sequence sq restart with 10", "one page"),
+    ("alter sequence users_id_seq as integer", "one page"),
+    (
+        "alter table users alter column id restart with 1000",
+        "one page",
+    ),
+    (
+        "select setval('users_id_seq', 5000)",
+        "what functions lock is not known",
+    ),
+    (
+        "do $$ begin execute 'alter table users alter column age type bigint'; end $$",
+        "what is inside is not known",
+    ),
+    (
+        "drop schema public cascade",
+        "what CASCADE drops is not known",
+    ),
+];
+
+/// What is said of statements, against what was measured.
+#[derive(Debug)]
+pub struct Comparison {
+    different: Vec<Different>,
+    excused: BTreeSet<&'static str>,
+    wrong: Vec<String>,
+    seen: usize,
+}
+
+impl Comparison {
+    pub fn but(different: &[&[Different]]) -> Self {
+        Self {
+            different: different.concat(),
+            excused: BTreeSet::new(),
+            wrong: Vec::new(),
+            seen: 0,
+        }
+    }
+
+    pub fn compare(&mut self, sql: &str, measured: &str, said: &str) {
+        self.seen += 1;
+        if measured == said {
+            return;
+        }
+        match self.different.iter().find(|(known, _)| *known == sql) {
+            Some((known, _)) => drop(self.excused.insert(known)),
+            None => self.wrong.push(format!(
+                "{sql}\n    measured: {measured}\n    said:     {said}"
+            )),
+        }
+    }
+
+    /// Panics with what is wrong, and with differences that are none.
+    #[track_caller]
+    pub fn end(self) {
+        assert!(
+            self.wrong.is_empty(),
+            "{} of {}\n{}",
+            self.wrong.len(),
+            self.seen,
+            self.wrong.join("\n")
+        );
+        let idle: Vec<_> = self
+            .different
+            .iter()
+            .filter(|(sql, _)| !self.excused.contains(sql))
+            .collect();
+        assert!(idle.is_empty(), "these do not differ any more: {idle:#?}");
+        assert!(self.seen > 150, "{} facts", self.seen);
+    }
 }

@@ -1,6 +1,6 @@
 //! The recipes' questions answered from the live catalog.
 
-use super::{attached, bounds, conversion, earlier, mirror, relation, remake, types};
+use super::{attached, bounds, conversion, earlier, mirror, places, relation, remake, types};
 use crate::document::nearest;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, State};
@@ -13,7 +13,6 @@ use crate::recipe::facts::{
     Attached, Column, Condition, Dependent, Effect, Facts, ForeignKey, IndexShape, Move, Partition,
     Retyped, Table,
 };
-use crate::recipe::quote::identifiers;
 use crate::recipe::written::Earlier;
 use crate::recipe::{How, Touch, touch_trigger};
 use serde::Deserialize;
@@ -128,45 +127,11 @@ impl Facts for Live {
     }
 
     fn search_path(&self) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Path {
-            path: String,
-            user: String,
-        }
-        let found: Option<Path> = spi::first(
-            "SELECT pg_catalog.current_setting('search_path') AS path, current_user::text AS user",
-            &[],
-        )?;
-        Ok(found.map_or_else(Vec::new, |found| {
-            let mut schemas = identifiers(&found.path, ',');
-            schemas.retain(|name| !name.is_empty());
-            let known = |name: String| {
-                if name == "$user" {
-                    found.user.clone()
-                } else {
-                    name
-                }
-            };
-            schemas.into_iter().map(known).collect()
-        }))
+        places::search_path()
     }
 
     fn landing(&self, name: &str) -> Result<(String, String)> {
-        let parts: Vec<String> = relation::name_parts(name)?;
-        match parts.as_slice() {
-            [table] => {
-                let row: Option<Text> =
-                    spi::first("SELECT pg_catalog.current_schema()::text AS value", &[])?;
-                let schema = row.and_then(|row| row.value).ok_or_else(|| {
-                    Fault::new("3F000", "no schema has been selected to create in")
-                        .hint("SET search_path, or qualify the name.")
-                })?;
-                Ok((schema, table.clone()))
-            }
-            [schema, table] => Ok((schema.clone(), table.clone())),
-            _ => Err(Fault::invalid(format!("\"{name}\" is not a table name"))
-                .hint("Write table or schema.table.")),
-        }
+        places::landing(name)
     }
 
     fn column_dependents(&self, table: &str, column: &str) -> Result<Vec<Dependent>> {
@@ -194,28 +159,6 @@ impl Facts for Live {
             DEPENDENTS,
             &[Arg::Oid(relation::must_resolve(table)?), Arg::Int(0)],
         )
-    }
-
-    fn index_with_column_renamed(
-        &self,
-        table: &str,
-        columns: &[Column],
-        definition: &str,
-        from: &str,
-        to: &str,
-    ) -> Result<String> {
-        mirror::index(table, columns, definition, &mirror::renamed(from, to))
-    }
-
-    fn constraint_with_column_renamed(
-        &self,
-        table: &str,
-        columns: &[Column],
-        definition: &str,
-        from: &str,
-        to: &str,
-    ) -> Result<String> {
-        mirror::constraint(table, columns, definition, &mirror::renamed(from, to))
     }
 
     fn attached(&self, table: &str, columns: &[String]) -> Result<Vec<Attached>> {

@@ -37,15 +37,6 @@ pub fn after_table(definition: &str, index: &str, schema: &str, table: &str) -> 
     )))
 }
 
-/// A rename alone.
-pub fn renamed(from: &str, to: &str) -> Vec<Move> {
-    vec![Move {
-        from: from.to_owned(),
-        to: to.to_owned(),
-        data_type: String::new(),
-    }]
-}
-
 /// Makes the mirror with a column called `from` and none called `to`, whichever the table has.
 fn make(table: &str, columns: &[Column], moves: &[Move]) -> Result<()> {
     spi::run("SET LOCAL client_min_messages = warning", &[])?;

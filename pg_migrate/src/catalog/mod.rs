@@ -11,6 +11,7 @@ mod locks;
 mod mirror;
 mod object;
 pub mod observed;
+mod places;
 mod relation;
 mod remake;
 mod types;

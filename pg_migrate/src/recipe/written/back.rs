@@ -1,14 +1,19 @@
 //! The way back of a statement as written: what the catalog says was there before, or why there is
 //! none.
 
+mod renamed;
+mod types;
+
 use super::effect::Effect;
 use super::scene::{Known, Scene, sql};
 use crate::document::model::{Operation, Sql};
 use crate::fault::Result;
-use crate::pg::parser::tree::{Action, Change, CommandKind, Index, Named, Node, Statement};
+use crate::pg::parser::tree::{Action, Index, Named, Node, Statement};
 use crate::recipe::names;
 use crate::recipe::plan::Planner;
 use crate::recipe::quote::{ident, qualified};
+use renamed::rename_back;
+use types::type_value_back;
 
 /// A question about what is there now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -295,84 +300,6 @@ impl Planner<'_> {
             false => Back::statement(made.join(";\n")),
         })
     }
-
-    fn domain_back(&mut self, action: &Action) -> Result<Back> {
-        let Some(object) = &action.object else {
-            return Ok(unknown(action));
-        };
-        let head = format!("ALTER DOMAIN {}", object.text);
-        let part = action.part.as_deref();
-        Ok(match (action.what, part) {
-            ("ADD CONSTRAINT", Some(name)) => {
-                Back::statement(format!("{head} DROP CONSTRAINT {}", ident(name)))
-            }
-            ("VALIDATE CONSTRAINT", _) => Back::Nothing,
-            ("SET DEFAULT" | "SET NOT NULL" | "DROP NOT NULL" | "DROP CONSTRAINT", _) => {
-                let ask = Earlier {
-                    parts: vec![action.what.to_owned(), part.unwrap_or_default().to_owned()],
-                    ..Earlier::of("domain", object)
-                };
-                Back::known(self.facts.earlier(&ask)?, action)
-            }
-            _ => unknown(action),
-        })
-    }
-
-    /// ALTER TYPE of a composite type.
-    fn type_back(&mut self, action: &Action, object: &Named) -> Result<Back> {
-        let name = |change: &Change| match &change.kind {
-            CommandKind::AddColumn { column, .. } => column.name.clone(),
-            _ => change.name.clone().unwrap_or_default(),
-        };
-        let dropped: Vec<String> = action
-            .changes
-            .iter()
-            .filter(|change| change.what == "DROP COLUMN")
-            .map(name)
-            .collect();
-        if let (Some(first), tables) = (dropped.first(), self.facts.tables_of_type(&object.text)?)
-            && !tables.is_empty()
-        {
-            return Ok(Back::none(format!(
-                "it destroys the values of attribute \"{first}\" in {}",
-                tables.join(", ")
-            )));
-        }
-        let ask = |what: &str, names: &[String]| Earlier {
-            parts: std::iter::once(what.to_owned())
-                .chain(names.iter().cloned())
-                .collect(),
-            ..Earlier::of("attribute", object)
-        };
-        let mut made = Vec::new();
-        for change in action.changes.iter().rev() {
-            let attribute = name(change);
-            match change.what {
-                "ADD COLUMN" => made.push(format!("DROP ATTRIBUTE {}", ident(&attribute))),
-                "DROP COLUMN" => {}
-                what => {
-                    let mut names = vec![attribute];
-                    names.extend(dropped.iter().cloned());
-                    match self.facts.earlier(&ask(what, &names))? {
-                        Some(text) => made.push(text),
-                        None => return Ok(unknown(action)),
-                    }
-                }
-            }
-        }
-        if !dropped.is_empty() {
-            match self.facts.earlier(&ask("DROP COLUMN", &dropped))? {
-                Some(text) => made.push(text),
-                None => return Ok(unknown(action)),
-            }
-        }
-        made.retain(|text| !text.is_empty());
-        Ok(Back::statement(format!(
-            "ALTER TYPE {} {}",
-            object.text,
-            made.join(", ")
-        )))
-    }
 }
 
 /// The name an index has, or gets from PostgreSQL.
@@ -392,91 +319,5 @@ pub fn clustering(known: &Known) -> String {
             ident(&index.name)
         ),
         None => format!("ALTER TABLE {} SET WITHOUT CLUSTER", known.key),
-    }
-}
-
-/// The same with the names the other way round.
-fn rename_back(action: &Action, on: Option<&Known>) -> Back {
-    let (Some(object), Some(to)) = (&action.object, &action.to) else {
-        return unknown(action);
-    };
-    let part = action.part.as_deref().map(ident).unwrap_or_default();
-    let word = action.tag.trim_start_matches("ALTER ");
-    let Some((name, before)) = object.names.split_last() else {
-        return unknown(action);
-    };
-    let with_name = |last: &str| {
-        let mut names: Vec<String> = before.iter().map(|part| ident(part)).collect();
-        names.push(ident(last));
-        names.join(".")
-    };
-    Back::statement(match action.what {
-        "RENAME COLUMN" => format!(
-            "ALTER {word} {} RENAME COLUMN {} TO {part}",
-            whole_of(action, on),
-            ident(to)
-        ),
-        "RENAME ATTRIBUTE" => {
-            format!(
-                "ALTER TYPE {} RENAME ATTRIBUTE {} TO {part}",
-                object.text,
-                ident(to)
-            )
-        }
-        "RENAME CONSTRAINT" => format!(
-            "ALTER {word} {} RENAME CONSTRAINT {} TO {part}",
-            whole_of(action, on),
-            ident(to)
-        ),
-        _ => match object.kind {
-            "policy" | "trigger" | "rule" => format!(
-                "ALTER {word} {} ON {} RENAME TO {}",
-                ident(to),
-                on.map_or_else(|| before.join("."), |known| known.key.clone()),
-                ident(name)
-            ),
-            "function" | "procedure" | "routine" | "aggregate" => {
-                let list = object.text.split_once('(').map_or("", |(_, list)| list);
-                format!(
-                    "ALTER {word} {}({list} RENAME TO {}",
-                    with_name(to),
-                    ident(name)
-                )
-            }
-            _ => match on {
-                // Where it is found by then, whatever the search path.
-                Some(known) => format!(
-                    "ALTER {word} {} RENAME TO {}",
-                    qualified(&known.table.schema, to),
-                    ident(name)
-                ),
-                None => format!("ALTER {word} {} RENAME TO {}", with_name(to), ident(name)),
-            },
-        },
-    })
-}
-
-fn whole_of(action: &Action, on: Option<&Known>) -> String {
-    match (on, action.on.first(), &action.object) {
-        (Some(known), ..) => known.key.clone(),
-        (None, Some(name), _) => sql(name),
-        (None, None, Some(object)) => object.text.clone(),
-        _ => String::new(),
-    }
-}
-
-fn type_value_back(action: &Action) -> Back {
-    let (Some(object), Some(to)) = (&action.object, &action.to) else {
-        return unknown(action);
-    };
-    let literal = crate::recipe::quote::literal;
-    match &action.part {
-        Some(old) => Back::statement(format!(
-            "ALTER TYPE {} RENAME VALUE {} TO {}",
-            object.text,
-            literal(to),
-            literal(old)
-        )),
-        None => Back::none("PostgreSQL cannot take a value out of an enum"),
     }
 }
