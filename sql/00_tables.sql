@@ -192,7 +192,7 @@ CREATE TABLE migrate.picture (
     picture         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     taken_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- What migrate.fingerprint() said: {"object": "definition", …}; null: something was locked for so
-    -- long that it could not be asked.
+    -- long that it could not be asked, or a function that held locks would have had too much to ask.
     objects         jsonb
 );
 

@@ -16,15 +16,24 @@ pub struct Drifted {
     pub found: Option<String>,
 }
 
-/// Takes a picture. Nobody waits: it is a row of its own, and of older ones those are deleted that
-/// nobody else is deleting.
+/// Takes a picture.
 pub fn keep_picture() -> Result<()> {
+    keep(
+        "INSERT INTO migrate.picture (objects) \
+         SELECT coalesce(pg_catalog.jsonb_object_agg(object, definition), '{}') FROM migrate.fingerprint()",
+    )
+}
+
+/// Notes that no picture could be taken.
+pub fn keep_no_picture() -> Result<()> {
+    keep("INSERT INTO migrate.picture DEFAULT VALUES")
+}
+
+/// Nobody waits: it is a row of its own, and of older ones those are deleted that nobody else is
+/// deleting.
+fn keep(insert: &str) -> Result<()> {
     owned(|| {
-        spi::run(
-            "INSERT INTO migrate.picture (objects) \
-             SELECT coalesce(pg_catalog.jsonb_object_agg(object, definition), '{}') FROM migrate.fingerprint()",
-            &[],
-        )?;
+        spi::run(insert, &[])?;
         spi::run(
             "DELETE FROM migrate.picture WHERE picture IN (\
                  SELECT picture FROM migrate.picture ORDER BY picture DESC OFFSET 1 FOR UPDATE SKIP LOCKED)",
@@ -47,11 +56,6 @@ pub fn is_large(most: i64) -> Result<bool> {
         &[Arg::Int(most)],
     )?;
     Ok(size.is_some_and(|size| size.large))
-}
-
-/// Notes that no picture could be taken.
-pub fn keep_no_picture() -> Result<()> {
-    owned(|| spi::run("INSERT INTO migrate.picture DEFAULT VALUES", &[]).map(drop))
 }
 
 /// Whether there is a picture to compare with; `None`: no migration has come to rest yet.

@@ -216,3 +216,30 @@ fn a_second_pass_does_not_let_the_heap_grow_again() {
     );
     assert!(heap_only_share(&db) > 60.0);
 }
+
+/// Page images are most of a backfill's WAL: the values say with which setting they were written.
+#[test]
+fn page_images_are_compressed_for_the_backfill_alone() {
+    let db = cluster().database();
+    db.run("CREATE TABLE t AS SELECT g AS id, NULL::text AS how FROM generate_series(1, 1000) g");
+    let best: String = db.one(
+        "SELECT CASE WHEN 'lz4' = ANY (enumvals) THEN 'lz4' ELSE 'off' END FROM pg_settings WHERE name = 'wal_compression'",
+    );
+    let mut client = db.connect();
+    let job: i64 = client
+        .query_one(
+            "SELECT migrate.backfill('t', 'how = current_setting(''wal_compression'')', 'how IS NULL')",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    client
+        .batch_execute(&format!("CALL migrate.run_backfill({job})"))
+        .unwrap();
+    assert_eq!(
+        db.rows("SELECT how, count(*) FROM t GROUP BY how"),
+        [[best, "1000".to_owned()]]
+    );
+    let after = client.query_one("SHOW wal_compression", &[]).unwrap();
+    assert_eq!(after.get::<_, String>(0), "off");
+}
