@@ -320,6 +320,25 @@ mod tests {
     }
 
     #[test]
+    fn later_visits_move_rows_away_only_where_there_is_room() {
+        assert_eq!(taken(Spill::Again(3), 50, 10).spilled, 0);
+        assert!(taken(Spill::Again(3), 50, 2 * 108).spilled > 0);
+    }
+
+    #[test]
+    fn growth_is_the_room_that_rows_used_without_their_line_pointers() {
+        let seen = |grown, learnt| Tally {
+            grown,
+            learnt,
+            ..Tally::default()
+        };
+        assert_eq!(seen(4000, 200).growth(), Some(16));
+        assert_eq!(seen(400, 200).growth(), Some(0));
+        assert_eq!(seen(1000, 50).growth(), None);
+        assert_eq!(Tally::default().growth(), None);
+    }
+
+    #[test]
     fn each_page_is_looked_at_once() {
         let mut looks = 0;
         let mut visit = Visit::new(1, Spill::No, 0, 50, Notes::default());
