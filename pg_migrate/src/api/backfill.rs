@@ -245,6 +245,7 @@ fn run(job: Option<i64>, workers: i32, fcinfo: pg_sys::FunctionCallInfo) -> Resu
         return Err(Fault::invalid("workers must be between 1 and 64"));
     }
     let mut helpers = engine::help_with(job, workers - 1, &mut || transactions.commit())?;
+    let mut idle = 0;
     loop {
         wait::check_interrupts();
         let batch = backfill::batch(job);
@@ -261,8 +262,10 @@ fn run(job: Option<i64>, workers: i32, fcinfo: pg_sys::FunctionCallInfo) -> Resu
             }
             return Ok(());
         }
+        idle = if batch.idle { idle + 1 } else { 0 };
         if batch.idle {
-            wait::sleep(Duration::from_millis(100));
+            // A window may be left alone for 10 ms, a paused job for hours.
+            wait::sleep(Duration::from_millis(10 << idle.min(4)));
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn window(shared_buffers: i64) -> i64 {
 }
 
 /// After so many visits that found no room a window is finished without it.
-pub const MOST_PINS: i32 = 5;
+pub const MOST_PINS: i32 = 6;
 
 /// Whether the next visit takes all that is left: little is, or there have been enough visits.
 pub fn is_last(window: &Window, stripes: f64) -> bool {
@@ -72,7 +72,7 @@ pub fn is_short(window: &Window, stripes: f64) -> bool {
 
 /// How long a window is left alone whose room is kept by an old snapshot.
 pub fn pinned_for(pins: i32) -> Duration {
-    Duration::from_millis(10 << pins.clamp(0, 5))
+    Duration::from_millis(10 << (pins - 1).clamp(0, 5))
 }
 
 /// What a row is taken to grow by, in bytes: as much as was `measured`, or more where of `fitted`

@@ -1,10 +1,14 @@
-//! What a session remembers between its batches, for speed alone: the rows noted of the window it is
-//! at, and what rows cost. Everything that counts is in the ledger.
+//! What a session remembers between its batches, for speed alone: the rows noted of the windows it
+//! is at, and what rows cost. Everything that counts is in the ledger.
 
 use super::cost::Model;
 use super::notes::Notes;
 use crate::ledger::Range;
 use std::cell::RefCell;
+
+/// A session that waits for snapshots to end goes on with another window, but not with ever more:
+/// each keeps pages in memory that are to be visited again.
+pub const MOST_WINDOWS: usize = 3;
 
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -12,52 +16,68 @@ pub struct Memory {
     pub model: Model,
 }
 
-struct Kept {
-    job: i64,
+struct Window {
     range: i64,
     filenode: u32,
     turn: i64,
-    memory: Memory,
+    notes: Notes,
+}
+
+#[derive(Default)]
+struct Kept {
+    job: i64,
+    model: Model,
+    /// The one it was at last is the last one.
+    windows: Vec<Window>,
 }
 
 thread_local! {
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Kept> = RefCell::new(Kept::default());
 }
 
 /// Takes what is known of the job. Notes are those of the range, if nobody else has been at it since.
 pub fn recall(job: i64, range: &Range) -> Memory {
-    match KEPT.take().filter(|kept| kept.job == job) {
-        None => Memory::default(),
-        Some(kept) => {
-            let same = kept.range == range.range
-                && kept.filenode == range.filenode
-                && kept.turn == range.window.turn;
-            let model = kept.memory.model;
-            let notes = if same {
-                kept.memory.notes
-            } else {
-                Notes::default()
-            };
-            Memory { notes, model }
+    KEPT.with_borrow_mut(|kept| {
+        if kept.job != job {
+            *kept = Kept::default();
         }
-    }
+        let at = kept.windows.iter().position(|one| one.range == range.range);
+        let notes = at
+            .map(|at| kept.windows.remove(at))
+            .filter(|one| one.filenode == range.filenode && one.turn == range.window.turn)
+            .map(|one| one.notes);
+        Memory {
+            notes: notes.unwrap_or_default(),
+            model: std::mem::take(&mut kept.model),
+        }
+    })
 }
 
-pub fn keep(job: i64, range: &Range, turn: i64, memory: Memory) {
-    KEPT.set(Some(Kept {
-        job,
-        range: range.range,
-        filenode: range.filenode,
-        turn,
-        memory,
-    }));
+/// `done`: there is nothing more to do in the range.
+pub fn keep(job: i64, range: &Range, turn: i64, memory: Memory, done: bool) {
+    KEPT.with_borrow_mut(|kept| {
+        kept.job = job;
+        kept.model = memory.model;
+        if done {
+            return;
+        }
+        if kept.windows.len() >= MOST_WINDOWS {
+            kept.windows.remove(0);
+        }
+        kept.windows.push(Window {
+            range: range.range,
+            filenode: range.filenode,
+            turn,
+            notes: memory.notes,
+        });
+    });
 }
 
-/// The range that this session was at last: its blocks are the ones it knows.
-pub fn last_range(job: i64) -> Option<i64> {
-    KEPT.with_borrow(|kept| {
-        kept.as_ref()
-            .filter(|kept| kept.job == job)
-            .map(|kept| kept.range)
+/// The ranges that this session has been at lately, the last one first: their blocks are the ones
+/// it knows.
+pub fn ranges(job: i64) -> Vec<i64> {
+    KEPT.with_borrow(|kept| match kept.job == job {
+        true => kept.windows.iter().rev().map(|one| one.range).collect(),
+        false => Vec::new(),
     })
 }

@@ -40,6 +40,8 @@ pub struct Tally {
     /// Rows left for a later visit.
     pub left: i64,
     pub pages: i64,
+    /// Pages without room for a row whose dead row versions a snapshot keeps.
+    pub kept: i64,
     /// Of the pages when they were looked at: bytes of room, rows, the bytes that those take and
     /// those that their new versions will.
     pub room: i64,
@@ -62,12 +64,19 @@ impl Tally {
         self.spilled += other.spilled;
         self.left += other.left;
         self.pages += other.pages;
+        self.kept += other.kept;
         self.room += other.room;
         self.lines += other.lines;
         self.stands += other.stands;
         self.needs += other.needs;
         self.grown += other.grown;
         self.learnt += other.learnt;
+    }
+
+    /// Whether the visit comes too early: the room that the one before has made is not there yet on
+    /// most pages, because of somebody's snapshot.
+    pub fn too_early(&self) -> bool {
+        self.kept * 2 > self.pages
     }
 
     /// Bytes that filling a row adds to it; `None`: too few were seen.
@@ -95,6 +104,9 @@ pub struct Visit {
     pub tally: Tally,
     pub notes: Notes,
 }
+
+/// So many pages tell whether a visit comes too early.
+const ENOUGH_PAGES: i64 = 16;
 
 /// Of a line pointer.
 const LINE: usize = 4;
@@ -137,6 +149,9 @@ impl Visit {
             if !heap.has(stop.block) {
                 return true;
             }
+            if self.tally.pages >= ENOUGH_PAGES && self.tally.too_early() {
+                return false;
+            }
             let taken = self.stop(stop, line, |block, page| heap.look(block, page, true));
             if taken {
                 picked.push((stop.block, line));
@@ -171,7 +186,7 @@ impl Visit {
 
     /// What the visit before has used of the room on the page.
     fn learn(&mut self, past: Past) {
-        if past.fitted > 0 && past.room > 0 && past.room >= self.page.free {
+        if past.fitted > 0 && past.room > 0 && past.room >= self.page.free && !self.page.kept {
             #[allow(clippy::cast_possible_wrap)]
             {
                 self.tally.grown += (past.room - self.page.free) as i64;
@@ -241,8 +256,10 @@ impl Visit {
             Spill::Again(_) | Spill::No => 0,
         };
         #[allow(clippy::cast_possible_wrap)]
+        let none_fits = self.room < ground.needs;
         self.tally.add(Tally {
             pages: 1,
+            kept: i64::from(self.page.kept && none_fits),
             room: self.room as i64,
             lines: lines as i64,
             stands: stands as i64,

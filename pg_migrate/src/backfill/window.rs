@@ -191,7 +191,7 @@ impl Batch<'_> {
                     Spill::First(feedback::visits_after(window, stripes))
                 }
                 // How much rows grow is known from the second later visit on.
-                Some(stripes) if window.visit > 1 && window.pins == 0 => {
+                Some(stripes) if window.visit > 1 => {
                     Spill::Again(feedback::visits_after(window, stripes))
                 }
                 _ => Spill::No,
@@ -201,7 +201,17 @@ impl Batch<'_> {
                 (false, true) => Way::Noted(self.visit(range, window, spill)),
                 (false, false) => Way::Asking(self.visit(range, window, spill)),
             };
-            tally.add(self.blocks(window.at, to, way)?);
+            let found = self.blocks(window.at, to, way)?;
+            let early = found.too_early() && !last;
+            if early {
+                // What it has left is looked at again.
+                window.left += tally.left;
+                tally.add(found);
+                window.moved += tally.spilled;
+                return Ok((range.next_block, Some(self.pinned(window)?), tally));
+            }
+            window.pins = 0;
+            tally.add(found);
             window.at = to;
         }
         window.left += tally.left;
@@ -226,12 +236,17 @@ impl Batch<'_> {
             window.pins = 0;
             return Ok((range.next_block, None, tally));
         }
+        Ok((range.next_block, Some(self.pinned(window)?), tally))
+    }
+
+    /// The visit found that an old snapshot keeps the room. Gives how often in a row.
+    fn pinned(&self, window: &mut Window) -> Result<i32> {
         window.pins += 1;
         if window.pins > feedback::MOST_PINS {
             let why = storage::oldest_snapshot()?;
             ledger::set_unstriped(self.job.job, &why)?;
         }
-        Ok((range.next_block, Some(window.pins), tally))
+        Ok(window.pins)
     }
 
     fn visit(&mut self, range: &Range, window: &Window, spill: Spill) -> Visit {
@@ -348,7 +363,7 @@ impl Batch<'_> {
                 done,
             },
         );
-        memory::keep(self.job.job, range, turn, self.memory);
+        memory::keep(self.job.job, range, turn, self.memory, done);
         moved?;
         torture::at(Point::BatchFiled);
         Ok(())

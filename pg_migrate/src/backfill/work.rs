@@ -205,7 +205,7 @@ fn piece(job: &Job, company: Company) -> Result<Batch> {
         if job.resting {
             return report(&job, 0, true);
         }
-        let look = match ledger::claim(job.job, memory::last_range(job.job))? {
+        let look = match ledger::claim(job.job, &memory::ranges(job.job), memory::MOST_WINDOWS)? {
             Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
             Some(range) if range.kind == "keys" => keys::scan(&job, &table, &range, company)?,
             Some(range) => scan(&job, &table, &range, company)?,

@@ -51,9 +51,11 @@ const COLUMNS: &str = "range, kind, relation::oid::int8 AS relation, filenode::i
                        coalesce(\"window\", '{}') AS \"window\"";
 
 /// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
-/// one with skipped rows whose time has come. `last`, the one the session had before, comes first.
-/// `None`: others have all there is.
-pub fn claim(job: i64, last: Option<i64>) -> Result<Option<Range>> {
+/// one with skipped rows whose time has come. `known`, those the session was at before, come first,
+/// and others that nobody has begun only while fewer than `most` of them are open: one that another
+/// session may be at is claimed by who has nothing else. `None`: others have all there is, or it is
+/// to be left alone for a while.
+pub fn claim(job: i64, known: &[i64], most: usize) -> Result<Option<Range>> {
     for which in [
         "next_block < end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
         "next_block >= end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
@@ -62,9 +64,17 @@ pub fn claim(job: i64, last: Option<i64>) -> Result<Option<Range>> {
             spi::write(
                 &format!(
                     "SELECT {COLUMNS} FROM migrate.backfill_range WHERE job = $1 AND NOT done AND {which} \
-                     ORDER BY range IS DISTINCT FROM $2, range LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+                        AND (range = ANY ($2) OR CASE WHEN batches = 0 THEN $3 ELSE 1 END > ( \
+                            SELECT pg_catalog.count(*) FROM migrate.backfill_range k \
+                            WHERE k.job = $1 AND NOT k.done AND k.range = ANY ($2))) \
+                     ORDER BY pg_catalog.array_position($2, range), batches > 0, range \
+                     LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
                 ),
-                &[Arg::Int(job), Arg::OptInt(last)],
+                &[
+                    Arg::Int(job),
+                    Arg::Ints(known.to_vec()),
+                    Arg::Int(i64::try_from(most).unwrap_or(i64::MAX)),
+                ],
             )
         })?;
         if let Some(range) = rows.into_iter().next() {

@@ -10,6 +10,8 @@ pub struct Page {
     pub free: usize,
     /// Bytes of each row version by its line pointer, the first at 0; 0: none stands there.
     pub lengths: Vec<u16>,
+    /// Row versions stand there that are no more, but that somebody's snapshot may still see.
+    pub kept: bool,
 }
 
 const LP_NORMAL: u32 = 1;
@@ -52,6 +54,9 @@ impl Heap {
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
             let content = pg_sys::BufferGetPage(buffer);
             page.free = pg_sys::PageGetHeapFreeSpace(content);
+            let oldest = (*content.cast::<pg_sys::PageHeaderData>()).pd_prune_xid;
+            page.kept = oldest != pg_sys::InvalidTransactionId
+                && !pg_sys::GlobalVisCheckRemovableXid(self.relation, oldest);
             for offset in 1..=pg_sys::PageGetMaxOffsetNumber(content) {
                 let item = *pg_sys::PageGetItemId(content, offset);
                 let normal = item.lp_flags() == LP_NORMAL;
