@@ -123,6 +123,7 @@ CREATE TABLE migrate.backfill_range (
     busy_ms         double precision NOT NULL DEFAULT 0, -- time spent inside batches
     retries         int NOT NULL DEFAULT 0,
     retry_at        timestamptz,
+    worked_at       timestamptz,       -- by the last batch
     found           bigint,            -- verify: rows that were still to be done (counted up to a limit)
     finished_at     timestamptz,
     done            boolean NOT NULL DEFAULT false,

@@ -9,11 +9,10 @@ use crate::pg::error::{self, or_raise};
 use crate::pg::page;
 use crate::pg::procedure::NonAtomic;
 use crate::pg::torture::{self, Point};
-use crate::pg::wait;
+use crate::pg::wait::{self, Patience};
 use pgrx::iter::TableIterator;
 use pgrx::{JsonB, name, pg_extern, pg_sys};
 use serde_json::{Map, Value};
-use std::time::Duration;
 
 /// Jobs live with their tables: a standby can only be read.
 fn on_primary<T>(body: impl FnOnce() -> Result<T>) -> T {
@@ -245,7 +244,7 @@ fn run(job: Option<i64>, workers: i32, fcinfo: pg_sys::FunctionCallInfo) -> Resu
         return Err(Fault::invalid("workers must be between 1 and 64"));
     }
     let mut helpers = engine::help_with(job, workers - 1, &mut || transactions.commit())?;
-    let mut idle = 0;
+    let mut patience = Patience::default();
     loop {
         wait::check_interrupts();
         let batch = backfill::batch(job);
@@ -262,10 +261,9 @@ fn run(job: Option<i64>, workers: i32, fcinfo: pg_sys::FunctionCallInfo) -> Resu
             }
             return Ok(());
         }
-        idle = if batch.idle { idle + 1 } else { 0 };
-        if batch.idle {
-            // A window may be left alone for 10 ms, a paused job for hours.
-            wait::sleep(Duration::from_millis(10 << idle.min(4)));
+        match batch.idle {
+            true => patience.wait(),
+            false => patience.begin_anew(),
         }
     }
 }

@@ -53,6 +53,17 @@ pub fn window(shared_buffers: i64) -> i64 {
     (shared_buffers / 4).clamp(64, 8192)
 }
 
+/// Blocks of the pieces that a session has begun when it begins no other: while it waits for snapshots
+/// to end it goes on with another window, but each keeps pages in memory that are to be visited again.
+pub fn in_flight(shared_buffers: i64) -> i64 {
+    window(shared_buffers) * 3
+}
+
+/// Whether striping pays in so many blocks: each visit is claimed and filed.
+pub fn is_worth_stripes(blocks: i64) -> bool {
+    blocks >= 24
+}
+
 /// After so many visits that found no room a window is finished without it.
 pub const MOST_PINS: i32 = 6;
 

@@ -14,7 +14,7 @@ use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::spi;
 use crate::pg::{transaction, usage, wait};
 use serde::Deserialize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Rows that count as a block: progress and the steering of batches are in blocks.
 pub const ROWS_A_BLOCK: i64 = 50;
@@ -26,8 +26,7 @@ pub fn scan(job: &Job, table: &Table, range: &Range, company: Company) -> Result
         return Ok(Look::Idle);
     };
     let begun = Instant::now();
-    let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(50));
-    let mut feedback = Feedback::new(target, range.chunk_blocks);
+    let mut feedback = Feedback::new(job.target(), range.chunk_blocks);
     let heap = match there {
         true => storage::heap(job.relation, range.relation)?,
         false => None,

@@ -6,9 +6,8 @@ use super::notes::Notes;
 use crate::ledger::Range;
 use std::cell::RefCell;
 
-/// A session that waits for snapshots to end goes on with another window, but not with ever more:
-/// each keeps pages in memory that are to be visited again.
-pub const MOST_WINDOWS: usize = 3;
+/// Windows to remember: of small partitions there are many at a time.
+const MOST_WINDOWS: usize = 100;
 
 #[derive(Debug, Default)]
 pub struct Memory {

@@ -23,12 +23,11 @@ pub fn scan(
     heap: &Heap,
     company: Company,
 ) -> Result<Look> {
-    let target = Duration::from_millis(u64::try_from(job.target_ms).unwrap_or(50));
     let mut batch = Batch {
         job,
         company,
         begun: Instant::now(),
-        feedback: Feedback::new(target, range.chunk_blocks),
+        feedback: Feedback::new(job.target(), range.chunk_blocks),
         range: range.range,
         memory: memory::recall(job.job, range),
         wal: usage::wal_bytes(),
@@ -268,8 +267,13 @@ impl Batch<'_> {
     /// has an index, no update is heap-only.
     fn stripes(&mut self, range: &Range, window: &Window) -> Result<Option<f64>> {
         let wanted = f64::from(window.stripes);
-        let useless =
-            wanted <= 1.0 || !self.company.alone || self.job.unstriped || self.job.locks_first;
+        let small = self.job.stripes == 0
+            && !feedback::is_worth_stripes(range.end_block - range.next_block);
+        let useless = small
+            || wanted <= 1.0
+            || !self.company.alone
+            || self.job.unstriped
+            || self.job.locks_first;
         if useless {
             return Ok(None);
         }

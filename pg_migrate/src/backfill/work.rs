@@ -1,5 +1,6 @@
 //! One batch of one job, in the caller's transaction.
 
+use super::feedback;
 use super::fill;
 use super::keys;
 use super::memory;
@@ -11,7 +12,8 @@ use super::window;
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Range};
 use crate::pg::torture::{self, Mutant, Point};
-use crate::pg::{identity, settings, spi, subtransaction, transaction};
+use crate::pg::{identity, settings, spi, subtransaction, transaction, usage};
+use std::time::Instant;
 
 /// Longest wait for the table's lock, which only a VACUUM FULL or its like can hold for long.
 const TABLE_WAIT: &str = "500ms";
@@ -196,28 +198,46 @@ fn piece(job: &Job, company: Company) -> Result<Batch> {
         )
         .hint(format!("SELECT migrate.cancel({});", job.job))
     })?;
+    let begun = Instant::now();
+    let mut job = job.clone();
+    let mut rows = 0;
+    // Of this transaction: what a window's visit has made room for is there after its end only.
+    let mut worked = Vec::new();
     // A survey, new leaves, a replaced heap file: each asks for one more look, not for ever.
-    for look in 0..8 {
-        let job = match look {
-            0 => job.clone(),
-            _ => ledger::job(job.job)?,
-        };
-        if job.resting {
-            return report(&job, 0, true);
+    for _ in 0..8 {
+        loop {
+            if job.resting {
+                return report(&job, rows, worked.is_empty());
+            }
+            let known = memory::ranges(job.job);
+            let most = feedback::in_flight(usage::shared_buffers());
+            let claimed = ledger::claim(job.job, &known, most, &worked)?;
+            let piece = claimed.as_ref().map(|range| range.range);
+            let look = match claimed {
+                Some(range) if range.kind == "scan" => scan(&job, &table, &range, company)?,
+                // These and the end of a pass are batches of their own.
+                _ if !worked.is_empty() => Look::Idle,
+                Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
+                Some(range) => keys::scan(&job, &table, &range, company)?,
+                None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
+            };
+            match look {
+                Look::Worked(some) => rows += some,
+                Look::Idle => return report(&job, rows, worked.is_empty()),
+                Look::Again => break,
+            }
+            // Small partitions share a transaction, which costs more than they do.
+            let enough = begun.elapsed() * 2 >= job.target();
+            match piece {
+                Some(piece) if company.alone && !enough && !throttle::yields(company)? => {
+                    worked.push(piece);
+                }
+                _ => return report(&job, rows, false),
+            }
         }
-        let look = match ledger::claim(job.job, &memory::ranges(job.job), memory::MOST_WINDOWS)? {
-            Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
-            Some(range) if range.kind == "keys" => keys::scan(&job, &table, &range, company)?,
-            Some(range) => scan(&job, &table, &range, company)?,
-            None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
-        };
-        match look {
-            Look::Worked(rows) => return report(&job, rows, false),
-            Look::Idle => return report(&job, 0, true),
-            Look::Again => {}
-        }
+        job = ledger::job(job.job)?;
     }
-    report(job, 0, false)
+    report(&job, rows, false)
 }
 
 /// Runs `body` without waiting long for anybody's lock on the table; `None`: it was not to be had,

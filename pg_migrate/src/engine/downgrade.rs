@@ -9,9 +9,8 @@ use crate::document::{self, Defaults};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
-use crate::pg::wait;
+use crate::pg::wait::{self, Patience};
 use crate::recipe::step::{Kind, Phase};
-use std::time::Duration;
 
 /// Takes back everything above `target`, children first. Nothing runs if one of them has no way
 /// back.
@@ -147,14 +146,16 @@ fn one(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
 /// The migrate and contract phases of the way back.
 fn inverse(transactions: &mut dyn Transactions, revision: &Revision) -> Result<()> {
     let id = revision.revision.as_str();
+    let mut patience = Patience::default();
     while let Some(step) = ledger::next_step(id, "down", Phase::Migrate)? {
         wait::check_interrupts();
         let progress = recording(transactions, revision, Some(&step), |transactions| {
             run::step(transactions, revision, &step)
         })?;
         transactions.commit();
-        if progress == Progress::Idle {
-            wait::sleep(Duration::from_millis(200));
+        match progress {
+            Progress::Idle => patience.wait(),
+            _ => patience.begin_anew(),
         }
     }
     contract::phase(transactions, revision, "down")

@@ -15,7 +15,8 @@ use crate::fault::{Fault, Result, state};
 use crate::history::Graph;
 use crate::ledger::{self, Event, Revision, State, StepRow};
 use crate::pg::advisory::SessionLock;
-use crate::pg::{error, wait};
+use crate::pg::error;
+use crate::pg::wait::{self, Patience};
 use crate::recipe::step::{Kind, Phase};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -52,6 +53,7 @@ enum Look {
 pub fn drive(transactions: &mut dyn Transactions, scope: &Scope) -> Result<()> {
     let begun = Instant::now();
     let mut told = Telling::default();
+    let mut patience = Patience::default();
     loop {
         wait::check_interrupts();
         if scope.limit.is_some_and(|limit| begun.elapsed() >= limit) {
@@ -60,8 +62,8 @@ pub fn drive(transactions: &mut dyn Transactions, scope: &Scope) -> Result<()> {
         let look = look(transactions, scope, &mut told)?;
         transactions.commit();
         match look {
-            Look::Worked => {}
-            Look::Waiting => wait::sleep(Duration::from_millis(200)),
+            Look::Worked => patience.begin_anew(),
+            Look::Waiting => patience.wait(),
             Look::Nothing => return Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use crate::ledger::StepRow;
 use crate::pg::spi::{self, Arg};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// A job as it is stored.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +43,13 @@ pub struct Job {
     /// Batches are waited for until they are on disk (and on standbys, where commits wait for them).
     pub synchronous: bool,
     pub throttle: Option<String>,
+}
+
+impl Job {
+    /// How long a batch is to last.
+    pub fn target(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.target_ms).unwrap_or(50))
+    }
 }
 
 /// Where rows are copied to.

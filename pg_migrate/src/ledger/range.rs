@@ -51,34 +51,43 @@ const COLUMNS: &str = "range, kind, relation::oid::int8 AS relation, filenode::i
                        coalesce(\"window\", '{}') AS \"window\"";
 
 /// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
-/// one with skipped rows whose time has come. `known`, those the session was at before, come first,
-/// and others that nobody has begun only while fewer than `most` of them are open: one that another
-/// session may be at is claimed by who has nothing else. `None`: others have all there is, or it is
-/// to be left alone for a while.
-pub fn claim(job: i64, known: &[i64], most: usize) -> Result<Option<Range>> {
-    for which in [
-        "next_block < end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
-        "next_block >= end_block AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp())",
-    ] {
-        let rows: Vec<Range> = owned(|| {
-            spi::write(
-                &format!(
-                    "SELECT {COLUMNS} FROM migrate.backfill_range WHERE job = $1 AND NOT done AND {which} \
-                        AND (range = ANY ($2) OR CASE WHEN batches = 0 THEN $3 ELSE 1 END > ( \
-                            SELECT pg_catalog.count(*) FROM migrate.backfill_range k \
-                            WHERE k.job = $1 AND NOT k.done AND k.range = ANY ($2))) \
-                     ORDER BY pg_catalog.array_position($2, range), batches > 0, range \
-                     LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
-                ),
-                &[
-                    Arg::Int(job),
-                    Arg::Ints(known.to_vec()),
-                    Arg::Int(i64::try_from(most).unwrap_or(i64::MAX)),
-                ],
-            )
-        })?;
-        if let Some(range) = rows.into_iter().next() {
-            return Ok(Some(range));
+/// one with skipped rows whose time has come. `known`, those the session was at before, come first;
+/// nobody else's are claimed while any of them is open, and new ones only while those have fewer than
+/// `most` blocks. One that another session was at moments ago comes last, and those in `but` are
+/// passed over. `None`: others have all there is, or it is to be left alone for a while.
+pub fn claim(job: i64, known: &[i64], most: i64, but: &[i64]) -> Result<Option<Range>> {
+    const OPEN: &str = "(SELECT coalesce(pg_catalog.sum(k.end_block - k.next_block + 1), 0) \
+                         FROM migrate.backfill_range k WHERE k.job = $1 AND NOT k.done AND k.range = ANY ($2))";
+    let whose = [
+        "range = ANY ($2) AND $3 > 0 ORDER BY pg_catalog.array_position($2, range)".to_owned(),
+        // In the order of the index: there may be thousands.
+        format!("batches = 0 AND $3 > {OPEN} ORDER BY range"),
+        format!(
+            "batches > 0 AND $3 > 0 AND {OPEN} = 0 \
+             ORDER BY worked_at > pg_catalog.clock_timestamp() - interval '5 seconds', range"
+        ),
+    ];
+    for which in ["next_block < end_block", "next_block >= end_block"] {
+        for whose in &whose {
+            let rows: Vec<Range> = owned(|| {
+                spi::write(
+                    &format!(
+                        "SELECT {COLUMNS} FROM migrate.backfill_range \
+                         WHERE job = $1 AND NOT done AND range <> ALL ($4) AND {which} \
+                           AND (retry_at IS NULL OR retry_at <= pg_catalog.clock_timestamp()) AND {whose} \
+                         LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+                    ),
+                    &[
+                        Arg::Int(job),
+                        Arg::Ints(known.to_vec()),
+                        Arg::Int(most),
+                        Arg::Ints(but.to_vec()),
+                    ],
+                )
+            })?;
+            if let Some(range) = rows.into_iter().next() {
+                return Ok(Some(range));
+            }
         }
     }
     Ok(None)
@@ -91,7 +100,7 @@ pub fn move_range(job: i64, range: i64, moved: &Moved) -> Result<()> {
     owned(|| {
         spi::run(
             "UPDATE migrate.backfill_range SET next_block = $3, skipped = $4, chunk_blocks = $5, \
-                    rows_updated = rows_updated + $6, batches = batches + 1, busy_ms = busy_ms + $7, retries = $8, \
+                    rows_updated = rows_updated + $6, batches = batches + 1, worked_at = pg_catalog.clock_timestamp(), busy_ms = busy_ms + $7, retries = $8, \
                     retry_at = CASE WHEN $9 > 0 THEN pg_catalog.clock_timestamp() + $9 * interval '1 millisecond' END, \
                     found = $10, \"window\" = $12, done = $11, blocks_done = $3 - first_block + $13, \
                     rows_hot = rows_hot + $14, wal_bytes = wal_bytes + $15, stripes = coalesce($16, stripes), \

@@ -27,6 +27,26 @@ pub fn sleep(time: Duration) {
     }
 }
 
+/// Waits for work that is not to be had now: a window of a backfill may be left alone for 10 ms, a
+/// paused job for hours.
+#[derive(Debug, Default)]
+pub struct Patience {
+    waits: u32,
+}
+
+impl Patience {
+    /// Sleeps for 10 ms, and each further time twice as long, to 160 ms.
+    pub fn wait(&mut self) {
+        sleep(Duration::from_millis(10 << self.waits.min(4)));
+        self.waits += 1;
+    }
+
+    /// Work was found.
+    pub fn begin_anew(&mut self) {
+        self.waits = 0;
+    }
+}
+
 /// Ends with the usual error if a cancel or a termination was requested.
 pub fn check_interrupts() {
     pg_sys::check_for_interrupts!();

@@ -39,15 +39,18 @@ fn ranges_are_spread_over_the_workers() {
     second.batch_execute(&batch).unwrap();
     first.batch_execute("COMMIT").unwrap();
     second.batch_execute("COMMIT").unwrap();
-    let begun = "SELECT count(*) FROM migrate.backfill_range WHERE batches > 0";
-    assert_eq!(db.one::<i64>(begun), 2);
+    let begun = "SELECT batches FROM migrate.backfill_range WHERE batches > 0 ORDER BY range";
+    assert_eq!(db.rows(begun), [["1"], ["1"], ["1"]]);
     // Each goes on with its own, although the first range is free again.
     second.batch_execute(&batch).unwrap();
     second.batch_execute("COMMIT").unwrap();
-    assert_eq!(
-        db.rows("SELECT batches FROM migrate.backfill_range WHERE batches > 0 ORDER BY range"),
-        [["2"], ["2"]]
-    );
+    assert_eq!(db.rows(begun), [["1"], ["1"], ["2"]]);
+    // Who is new takes what nobody is at: here, what was begun long ago.
+    db.run("UPDATE migrate.backfill_range SET worked_at = now() - interval '1 minute' WHERE batches = 2");
+    let mut third = db.connect();
+    third.batch_execute(&batch).unwrap();
+    third.batch_execute("COMMIT").unwrap();
+    assert_eq!(db.rows(begun), [["1"], ["1"], ["3"]]);
     finish(&db, id);
     assert_eq!(
         db.one::<i64>("SELECT count(*) FROM t WHERE b IS DISTINCT FROM md5(a)"),

@@ -7,8 +7,9 @@ use crate::engine::run::{self, Progress};
 use crate::fault::{Fault, Result};
 use crate::ledger::{self, Event, Revision, StepRow};
 use crate::pg::advisory::SessionLock;
+use crate::pg::subtransaction;
 use crate::pg::torture::{self, Point};
-use crate::pg::{subtransaction, wait};
+use crate::pg::wait::{self, Patience};
 use crate::recipe::step::Kind;
 use crate::sync;
 use std::time::Duration;
@@ -184,6 +185,7 @@ pub fn catch_up(transactions: &mut dyn Transactions, revision: &Revision) -> Res
         while more(revision, &step, job)? {
             came = true;
             transactions.commit();
+            let mut patience = Patience::default();
             loop {
                 wait::check_interrupts();
                 let batch = backfill::batch(job).map_err(|fault| run::at_step(fault, &step))?;
@@ -192,8 +194,9 @@ pub fn catch_up(transactions: &mut dyn Transactions, revision: &Revision) -> Res
                     ledger::job_done(job).map_err(|fault| run::at_step(fault, &step))?;
                     break;
                 }
-                if batch.idle {
-                    wait::sleep(Duration::from_millis(200));
+                match batch.idle {
+                    true => patience.wait(),
+                    false => patience.begin_anew(),
                 }
             }
         }
