@@ -155,3 +155,52 @@ fn two_migrations_lock_their_tables_in_one_order() {
         16
     );
 }
+
+/// Waits until a session waits for a lock on the table.
+fn waiting_for(db: &Db, table: &str) {
+    let begun = Instant::now();
+    while !db.one::<bool>(&format!(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted)"
+    )) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nobody waits");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn who_waits_behind_us_and_is_waited_for_goes_first() {
+    let db = cluster().database();
+    table(&db);
+    db.run("CREATE TABLE u (id int PRIMARY KEY, n int); INSERT INTO u VALUES (1, 0)");
+    // Nobody but the migration looks for deadlocks.
+    db.run(&format!(
+        "ALTER DATABASE {} SET deadlock_timeout = '10min'",
+        db.name()
+    ));
+    let (mut first, mut second) = (db.connect(), db.connect());
+    first
+        .batch_execute("BEGIN; UPDATE t SET a = 'y' WHERE id = 1")
+        .unwrap();
+    second
+        .batch_execute("BEGIN; UPDATE u SET n = 1 WHERE id = 1")
+        .unwrap();
+    thread::scope(|scope| {
+        let apply = scope.spawn(|| {
+            db.notices("SET migrate.lock_timeout = '12s'; SELECT migrate.apply('-- migrate:revision 1\nALTER TABLE t ALTER a DROP NOT NULL;')").join("\n")
+        });
+        waiting_for(&db, "t");
+        // It waits for the first, the first for the second, and the second behind it.
+        let second =
+            scope.spawn(move || second.batch_execute("UPDATE t SET a = 'z' WHERE id = 2; COMMIT"));
+        let first =
+            scope.spawn(move || first.batch_execute("UPDATE u SET n = 2 WHERE id = 1; COMMIT"));
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap();
+        let said = apply.join().unwrap();
+        assert!(!said.contains("waiting for a lock"), "{said}");
+    });
+    assert_eq!(
+        db.rows("SELECT a FROM t WHERE id IN (1, 2) ORDER BY id"),
+        [["y"], ["z"]]
+    );
+}

@@ -20,7 +20,7 @@ pub use facts::Live;
 pub use locks::{Blocker, Old, blockers, followers, is_free, oldest_transaction, outline};
 pub use object::{view, views_above};
 pub use relation::{
-    Attachment, IndexState, attachment, exists, extension_owner, has_extension, has_part,
-    index_state, is_mine, is_table, later_triggers, may_lock, on_standby, resolve, size,
+    Attachment, IndexState, ancestors, attachment, exists, extension_owner, has_extension,
+    has_part, index_state, is_mine, is_table, later_triggers, may_lock, on_standby, resolve, size,
     sleeping_triggers, unvalidated,
 };

@@ -156,6 +156,22 @@ pub fn is_table(relation: u32) -> Result<bool> {
     )
 }
 
+/// How many generations of partitioned or inherited tables there are above it.
+pub fn ancestors(relation: u32) -> Result<i64> {
+    #[derive(Deserialize)]
+    struct Row {
+        value: i64,
+    }
+    let row: Option<Row> = spi::first(
+        "WITH RECURSIVE up(oid, level) AS ( \
+             SELECT $1::oid, 0 \
+             UNION ALL SELECT i.inhparent, level + 1 FROM pg_catalog.pg_inherits i JOIN up ON i.inhrelid = up.oid) \
+         SELECT pg_catalog.max(level) AS value FROM up",
+        &[Arg::Oid(relation)],
+    )?;
+    Ok(row.map_or(0, |row| row.value))
+}
+
 /// Whether the current user has the rights of its owner.
 pub fn is_mine(relation: u32) -> Result<bool> {
     flag(

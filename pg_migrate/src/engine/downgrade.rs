@@ -196,13 +196,11 @@ fn flush(
     let Some(first) = steps.first() else {
         return Ok(());
     };
-    let wants = locks::ordered(
-        steps
-            .iter()
-            .filter(|step| !step.undo.is_empty())
-            .flat_map(run::wants)
-            .collect(),
-    );
+    let wants: Vec<_> = steps
+        .iter()
+        .filter(|step| !step.undo.is_empty())
+        .flat_map(run::wants)
+        .collect();
     let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
     locks::with(transactions, &wants, &mut report, &mut || {
         for step in &steps {

@@ -8,6 +8,10 @@ use crate::pg::{error, relation_lock, settings, spi, subtransaction, wait};
 use crate::recipe::step::Lock;
 use std::time::{Duration, Instant};
 
+/// When a deadlock is looked for: a quarter of the limit, within these.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
 /// A table and how strongly it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Want {
@@ -20,19 +24,33 @@ pub struct Want {
     pub rank: i32,
 }
 
-/// One want per relation, the strongest; in a fixed order, so that two migrations cannot deadlock.
-pub fn ordered(mut wants: Vec<Want>) -> Vec<Want> {
-    wants.sort_by(|a, b| {
+/// One want per relation, the strongest, in a fixed order, so that two migrations cannot deadlock:
+/// parents before their partitions, as for those who read and write them. `generation`: how many
+/// ancestors a relation has above it.
+fn ordered(wants: &[Want], generation: impl Fn(&str) -> Result<i64>) -> Result<Vec<Want>> {
+    let mut wants = wants
+        .iter()
+        .map(|want| Ok((generation(&want.relation)?, want.clone())))
+        .collect::<Result<Vec<_>>>()?;
+    wants.sort_by(|(a_generation, a), (b_generation, b)| {
         (b.rank.cmp(&a.rank))
+            .then(a_generation.cmp(b_generation))
             .then(a.relation.cmp(&b.relation))
             .then(b.lock.cmp(&a.lock))
     });
-    wants.dedup_by(|later, kept| {
+    wants.dedup_by(|(_, later), (_, kept)| {
         let same = later.relation == kept.relation;
         kept.only &= later.only || !same;
         same
     });
-    wants
+    Ok(wants.into_iter().map(|(_, want)| want).collect())
+}
+
+fn generation(relation: &str) -> Result<i64> {
+    match catalog::resolve(relation)? {
+        Some(oid) => catalog::ancestors(oid),
+        None => Ok(0),
+    }
 }
 
 /// Takes all locks, each within `migrate.lock_timeout`, and runs `body`, in one subtransaction.
@@ -45,14 +63,18 @@ pub fn with<T>(
     report: &mut dyn FnMut(Option<&str>) -> Result<()>,
     body: &mut dyn FnMut() -> Result<T>,
 ) -> Result<T> {
+    let wants = &ordered(wants, generation)?;
     let begun = Instant::now();
     let mut pause = Duration::from_secs(1);
     let mut reported = false;
     loop {
         let attempt = subtransaction::attempt(|| {
             let scope = settings::Scope::new();
-            let limit = engine_settings::lock_timeout().as_millis().to_string();
-            scope.set("lock_timeout", &limit);
+            let limit = engine_settings::lock_timeout();
+            scope.set("lock_timeout", &limit.as_millis().to_string());
+            // Who waits for us while we wait for them is found out within the limit, and goes first.
+            let looks = (limit / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK);
+            scope.set_as_server("deadlock_timeout", &looks.as_millis().to_string());
             for want in wants {
                 take(want)?;
             }
@@ -163,17 +185,21 @@ mod tests {
             only: false,
             rank: i32::from(relation.contains("view")),
         };
+        let wants = [
+            want("public.b", Lock::ShareRowExclusive),
+            want("public.a_part", Lock::AccessExclusive),
+            want("public.a", Lock::ShareRowExclusive),
+            want("public.b", Lock::AccessExclusive),
+            want("public.view", Lock::AccessExclusive),
+        ];
+        let generation = |relation: &str| Ok(i64::from(relation.ends_with("part")));
         assert_eq!(
-            ordered(vec![
-                want("public.b", Lock::ShareRowExclusive),
-                want("public.a", Lock::ShareRowExclusive),
-                want("public.b", Lock::AccessExclusive),
-                want("public.view", Lock::AccessExclusive),
-            ]),
+            ordered(&wants, generation).unwrap_or_default(),
             vec![
                 want("public.view", Lock::AccessExclusive),
                 want("public.a", Lock::ShareRowExclusive),
-                want("public.b", Lock::AccessExclusive)
+                want("public.b", Lock::AccessExclusive),
+                want("public.a_part", Lock::AccessExclusive),
             ]
         );
     }

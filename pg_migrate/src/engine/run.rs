@@ -53,7 +53,7 @@ pub fn brief(
     let Some(first) = steps.first() else {
         return Ok(());
     };
-    let wants = locks::ordered(steps.iter().flat_map(wants).collect());
+    let wants = steps.iter().flat_map(wants).collect::<Vec<_>>();
     let mut report = |why: Option<&str>| ledger::set_waiting(first, why);
     locks::with(transactions, &wants, &mut report, &mut || {
         for step in steps {
@@ -387,7 +387,7 @@ pub fn undo(
         return at_top_level(transactions, revision, &undo.sql);
     }
     let wants = if undo.kind == Kind::Ddl {
-        locks::ordered(wants(step))
+        wants(step)
     } else {
         Vec::new()
     };

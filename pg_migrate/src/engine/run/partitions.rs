@@ -85,7 +85,7 @@ pub fn settle(
     let begun = Instant::now();
     let wants = match step.kind {
         Kind::Partitions => Vec::new(),
-        _ => locks::ordered(wants(step)),
+        _ => wants(step),
     };
     let mut report = |why: Option<&str>| ledger::set_waiting(step, why);
     let steps = locks::with(transactions, &wants, &mut report, &mut || {
