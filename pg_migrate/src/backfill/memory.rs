@@ -80,3 +80,54 @@ pub fn ranges(job: i64) -> Vec<i64> {
         false => Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger;
+
+    fn range(range: i64, turn: i64) -> Range {
+        Range {
+            range,
+            window: ledger::Window {
+                turn,
+                ..ledger::Window::default()
+            },
+            ..Range::default()
+        }
+    }
+
+    fn noted() -> Memory {
+        let mut memory = Memory::default();
+        memory.notes.reading(0);
+        memory.notes.have_read(9);
+        memory
+    }
+
+    #[test]
+    fn windows_are_known_until_somebody_else_was_at_them() {
+        for one in 1..=3 {
+            keep(7, &range(one, 0), 1, noted(), false);
+        }
+        assert_eq!(ranges(7), [3, 2, 1]);
+        assert!(recall(7, &range(2, 1)).notes.cover(0, 9));
+        keep(7, &range(2, 1), 2, noted(), false);
+        assert_eq!(ranges(7), [2, 3, 1]);
+        // Another session has made a batch of it.
+        assert!(!recall(7, &range(3, 5)).notes.cover(0, 9));
+        keep(7, &range(3, 5), 6, noted(), true);
+        assert_eq!(ranges(7), [2, 1]);
+        assert!(ranges(8).is_empty());
+        recall(8, &range(1, 0));
+        assert!(ranges(7).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_first() {
+        for one in 0..150 {
+            keep(9, &range(one, 0), 1, noted(), false);
+        }
+        assert_eq!(ranges(9).len(), MOST_WINDOWS);
+        assert_eq!(ranges(9)[0], 149);
+    }
+}

@@ -356,6 +356,54 @@ mod tests {
     }
 
     #[test]
+    fn pages_whose_room_is_kept_make_a_visit_too_early() {
+        let tally = |kept: [bool; 3], free: usize| {
+            let mut visit = Visit::new(1, Spill::No, 0, 50, Notes::default());
+            for (block, kept) in (1..).zip(kept) {
+                visit.takes(block, 1, |_, _, page| {
+                    *page = Page {
+                        free,
+                        lengths: vec![100; 50],
+                        kept,
+                    };
+                });
+            }
+            visit.tally
+        };
+        assert!(tally([true, false, true], 20).too_early());
+        assert!(!tally([true, false, false], 20).too_early());
+        // There is room all the same.
+        assert!(!tally([true, true, true], 200).too_early());
+        assert!(!Tally::default().too_early());
+    }
+
+    #[test]
+    fn nothing_is_learnt_of_growth_where_dead_rows_are_kept() {
+        let grown = |kept: bool| {
+            let mut visit = Visit::new(1, Spill::No, 0, 50, Notes::default());
+            let mut past = Past {
+                room: 900,
+                fitted: 5,
+            };
+            let mut stop = Stop {
+                block: 1,
+                left: 10,
+                past: &mut past,
+            };
+            visit.stop(&mut stop, 1, |_, page| {
+                *page = Page {
+                    free: 800,
+                    lengths: vec![100; 50],
+                    kept,
+                };
+            });
+            (visit.tally.grown, visit.tally.learnt)
+        };
+        assert_eq!(grown(false), (100, 5));
+        assert_eq!(grown(true), (0, 0));
+    }
+
+    #[test]
     fn each_page_is_looked_at_once() {
         let mut looks = 0;
         let mut visit = Visit::new(1, Spill::No, 0, 50, Notes::default());

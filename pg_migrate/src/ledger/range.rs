@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A piece of one storage relation.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Range {
     pub range: i64,
     /// `scan`, `keys` or `verify`.

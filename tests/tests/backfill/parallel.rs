@@ -73,3 +73,33 @@ fn too_few_slots_are_said_and_the_job_runs() {
     );
     assert_eq!(unfilled(&db), 0);
 }
+
+/// A transaction for each would cost more than they do; in somebody's own, each is to be let go of soon.
+#[test]
+fn small_partitions_share_a_batch() {
+    let db = cluster().database();
+    db.run(
+        "CREATE TABLE t (id int, a text, b text) PARTITION BY RANGE (id);
+         DO $$ BEGIN FOR i IN 0..19 LOOP
+             EXECUTE format('CREATE TABLE t%s PARTITION OF t FOR VALUES FROM (%s) TO (%s)', i, i * 100, (i + 1) * 100);
+         END LOOP; END $$;
+         INSERT INTO t SELECT i, 'v' || i FROM generate_series(0, 1999) i;",
+    );
+    let id = job(&db, "b = a", Some("b IS NULL"), 60_000);
+    let mut session = db.connect();
+    let mut batch = |sql: &str| -> i64 {
+        session
+            .batch_execute(&format!("{sql} SELECT migrate.backfill_batch({id})"))
+            .unwrap();
+        session.batch_execute("COMMIT").unwrap();
+        db.one("SELECT rows_updated FROM migrate.progress")
+    };
+    assert_eq!(batch("BEGIN;"), 100);
+    assert_eq!(batch(""), 2000);
+    assert_eq!(
+        db.one::<i64>("SELECT max(batches) FROM migrate.backfill_range"),
+        1
+    );
+    finish(&db, id);
+    assert_eq!(unfilled(&db), 0);
+}

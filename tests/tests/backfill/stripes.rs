@@ -91,6 +91,54 @@ fn an_old_snapshot_is_named_and_does_not_stop_the_job() {
     );
 }
 
+/// Another session's snapshot, as that of a second worker's batch, may keep the room for a moment: the
+/// visit is put off, and no more rows leave their pages for it.
+#[test]
+fn a_visit_that_comes_too_early_is_put_off() {
+    let own = Cluster::own();
+    let db = own.database();
+    full(&db);
+    db.run("SELECT migrate.backfill('t', 'b = a', 'b IS NULL', target_ms => 60000, stripes => 10)");
+    let mut session = db.connect();
+    let mut batch = || {
+        db.wait_for(
+            "the window's time",
+            60,
+            "SELECT bool_and(coalesce(retry_at < clock_timestamp(), true)) FROM migrate.backfill_range",
+        );
+        session
+            .batch_execute("SELECT migrate.backfill_batch()")
+            .unwrap();
+    };
+    let window = |what: &str| {
+        db.one::<i64>(&format!(
+            "SELECT coalesce(max((\"window\" ->> '{what}')::int8), 0) FROM migrate.backfill_range"
+        ))
+    };
+    while window("visit") < 3 {
+        batch();
+    }
+    let mut old = db.connect();
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
+        .unwrap();
+    // The room of the visit before is there still.
+    batch();
+    let before = ["visit", "moved"].map(window);
+    assert_eq!((before[0], window("pins")), (4, 0));
+    for pins in 1..=3 {
+        batch();
+        assert_eq!(window("pins"), pins);
+    }
+    assert_eq!(["visit", "moved"].map(window), before);
+    old.batch_execute("ROLLBACK").unwrap();
+    batch();
+    assert_eq!((window("visit"), window("pins")), (5, 0));
+    db.run("CALL migrate.run_backfill(1)");
+    assert_eq!(unfilled(&db), 0);
+    let share = heap_only_share(&db);
+    assert!(share > 70.0, "{share} % heap-only");
+}
+
 /// A crash or another caller in the middle of a window: what it had left is still found.
 #[test]
 fn a_window_goes_on_where_it_was_left() {

@@ -29,26 +29,26 @@ pub fn seconds(server: &Server) -> f64 {
         .ok()
         .and_then(|text| text.lines().next()?.trim().parse().ok())
         .unwrap_or(0);
-    let Some(own) = fields(postmaster) else {
-        return 0.0;
-    };
-    // utime, stime, and the same of the children that have ended.
-    let mut all = ticks(&own, &[11, 12, 13, 14]);
+    let own = || fields(postmaster).map_or(0.0, |own| ticks(&own, &[11, 12, 13, 14]));
+    // utime, stime, and the same of the children that have ended: one that ends while the others are
+    // read would be counted in neither place, or in both.
+    loop {
+        let before = own();
+        let all = before + of_children(postmaster);
+        if own() == before {
+            return all / TICKS;
+        }
+    }
+}
+
+fn of_children(postmaster: i64) -> f64 {
     let Ok(entries) = fs::read_dir("/proc") else {
         return 0.0;
     };
-    for entry in entries.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let Some(found) = fields(pid) else { continue };
-        if found.get(1).and_then(|parent| parent.parse().ok()) == Some(postmaster) {
-            all += ticks(&found, &[11, 12]);
-        }
-    }
-    all / TICKS
+    entries
+        .flatten()
+        .filter_map(|entry| fields(entry.file_name().to_str()?.parse().ok()?))
+        .filter(|found| found.get(1).and_then(|parent| parent.parse().ok()) == Some(postmaster))
+        .map(|found| ticks(&found, &[11, 12]))
+        .sum()
 }

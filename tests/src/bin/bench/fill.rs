@@ -39,6 +39,7 @@ const HEADER: [&str; 11] = [
 /// Figures that others build upon.
 pub struct Ratios {
     pub speed: f64,
+    pub cpu: f64,
     pub wal: f64,
     pub heap: f64,
     pub hot: f64,
@@ -57,11 +58,12 @@ pub fn run(cluster: &Cluster, report: &mut Report, shape: &Shape) -> Option<Rati
     report.table(&HEADER, &rows);
     let (slow, ours) = (measured.get(2)?, measured.get(3)?);
     Some(Ratios {
-        speed: first.cpu / ours.cpu,
+        speed: first.seconds / ours.seconds,
+        cpu: first.cpu / ours.cpu,
         wal: ours.wal / first.wal,
         heap: ours.heap,
         hot: ours.hot,
-        to_loop: slow.cpu / ours.cpu,
+        to_loop: slow.seconds / ours.seconds,
     })
 }
 

@@ -21,7 +21,8 @@ use report::{Report, grouped, verdict};
 use std::time::Instant;
 use table::Shape;
 
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
+    ("fsync", "on"),
     ("shared_buffers", "512MB"),
     ("max_wal_size", "8GB"),
     ("checkpoint_timeout", "30min"),
@@ -89,7 +90,7 @@ fn introduce(report: &mut Report, cluster: &Cluster, wanted: &Wanted) {
         .collect();
     report.title("Benchmarks");
     report.say(&format!(
-        "`make bench BENCH_ROWS={}`: PostgreSQL {version}, {cores} cores, a release build; fsync = off, {}. \
+        "`make bench BENCH_ROWS={}`: PostgreSQL {version}, {cores} cores, a release build; {}. \
          Ratios are of figures of this one run, taken one after the other on the same machine; CPU seconds are of \
          all processes of the server, and say more than the clock where other work goes on beside.",
         wanted.rows,
@@ -149,21 +150,23 @@ fn filling(report: &mut Report, cluster: &Cluster, wanted: &Wanted) {
     }
     if let Some(ratios) = ratios {
         let mut lines = vec![
-            verdict("speed of one UPDATE (CPU)", ratios.speed, 2.5, true),
+            verdict("speed of one UPDATE", ratios.speed, 2.5, true),
+            verdict("the same in CPU seconds", ratios.cpu, 2.5, true),
             verdict("WAL of one UPDATE", ratios.wal, 0.52, false),
             verdict("size of the heap after to before", ratios.heap, 1.18, false),
             verdict("percent of updates on their page", ratios.hot, 80.0, true),
-            verdict(
-                "speed of the SKIP LOCKED loop (CPU)",
-                ratios.to_loop,
-                3.0,
-                true,
-            ),
+            verdict("speed of the SKIP LOCKED loop", ratios.to_loop, 3.0, true),
         ];
         if let Some(waits) = waits {
             lines.push(verdict(
                 "p99 of the application to alone",
-                waits,
+                waits.alone,
+                1.5,
+                false,
+            ));
+            lines.push(verdict(
+                "the same to beside a busy processor",
+                waits.busy,
                 1.5,
                 false,
             ));
