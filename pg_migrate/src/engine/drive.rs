@@ -122,7 +122,8 @@ fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) 
     let flight = ledger::revisions_in_flight()?;
     let mut waiting = false;
     let mut behind: HashSet<String> = HashSet::new();
-    let graph = Graph::new(ledger::nodes()?);
+    // Read only where several move at once: a look is made for every batch, and a history is long.
+    let mut graph: Option<Graph> = None;
     for revision in &flight {
         let moving = matches!(
             revision.state,
@@ -138,8 +139,15 @@ fn look(transactions: &mut dyn Transactions, scope: &Scope, told: &mut Telling) 
             continue;
         }
         // Long work of a migration waits for that of its ancestors: it may build on it.
-        let ancestors = graph.ancestors(&revision.revision);
-        let early = ancestors.iter().any(|id| behind.contains(id));
+        let early = behind.len() > 1 && {
+            if graph.is_none() {
+                graph = Some(Graph::new(ledger::nodes()?));
+            }
+            let ancestors = graph
+                .as_ref()
+                .map(|graph| graph.ancestors(&revision.revision));
+            ancestors.is_some_and(|all| all.iter().any(|id| behind.contains(id)))
+        };
         match advance(transactions, revision, early, scope.insist, told) {
             Ok(Some(Progress::Done | Progress::More)) => return Ok(Look::Worked),
             Ok(Some(Progress::Idle)) => waiting = true,

@@ -1,10 +1,13 @@
 //! What a row trigger sees and may change. The same rule as in `tuple` holds: errors of the hot
 //! path leave by `longjmp`, so callers hold nothing that needs dropping.
 
+mod call;
 mod catalog;
 mod kept;
 mod last_column;
 
+pub use call::Call;
+pub(crate) use call::trigger_function;
 pub use catalog::{comment, first_epoch, installed_by, restamp, set_comment};
 pub use kept::{Held, Kept};
 
@@ -256,7 +259,7 @@ impl Firing {
 ///
 /// # Safety
 /// `fcinfo` is the frame of the call that PostgreSQL is making.
-pub unsafe fn truncation(fcinfo: pg_sys::FunctionCallInfo) -> Option<Definition> {
+unsafe fn truncation(fcinfo: pg_sys::FunctionCallInfo) -> Option<Definition> {
     // SAFETY: CALLED_AS_TRIGGER in trigger.h, then reads of the node it found.
     unsafe {
         let data = data_of(fcinfo)?;
@@ -306,7 +309,7 @@ pub fn command() -> u32 {
 ///
 /// # Safety
 /// `fcinfo` is the frame of the call that PostgreSQL is making.
-pub unsafe fn rewritten(fcinfo: pg_sys::FunctionCallInfo) -> Option<u32> {
+unsafe fn rewritten(fcinfo: pg_sys::FunctionCallInfo) -> Option<u32> {
     // SAFETY: CALLED_AS_EVENT_TRIGGER in event_trigger.h; the OID is known during this event alone,
     // and looks at no frame.
     unsafe {

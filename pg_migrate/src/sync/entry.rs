@@ -2,12 +2,12 @@
 
 use crate::fault::{Fault, state};
 use crate::pg::error;
-use crate::pg::trigger::{self, Firing, Held, MOST_COLUMNS};
+use crate::pg::trigger::{Call, Firing, Held, MOST_COLUMNS, trigger_function};
 use crate::pg::tuple::Value;
 use crate::sync::program::{self, Program};
 use crate::sync::rules::{self, Policy, Row, Side, Verdict};
 use crate::sync::{filling, moves, settings, touch, version};
-use pgrx::pg_sys::{Datum, FunctionCallInfo, Pg_finfo_record};
+use pgrx::pg_sys::Datum;
 
 /// One row under a program. Everything is asked of the row anew: nothing is dropped, nothing copied.
 #[derive(Clone, Copy)]
@@ -278,46 +278,29 @@ fn not_a_trigger(function: &str, events: &str) -> Fault {
     )
 }
 
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn sync_guarded(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: the frame that PostgreSQL handed to the entry point.
-    match unsafe { Firing::of(fcinfo) } {
+/// `migrate.sync_column_trigger()`.
+fn sync_column(call: Call) -> Datum {
+    match call.firing() {
         Some(firing) => sync(firing),
         None => error::raise(not_a_trigger("sync_column_trigger", "INSERT OR UPDATE")),
     }
 }
 
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn touch_guarded(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: as above.
-    match unsafe { Firing::of(fcinfo) } {
+/// `migrate.touch_column()`.
+fn touch_column(call: Call) -> Datum {
+    match call.firing() {
         Some(firing) if firing.is_update() => touch::touch(firing),
         _ => error::raise(not_a_trigger("touch_column", "UPDATE")),
     }
 }
 
-/// `migrate.sync_column_trigger()`, the trigger function.
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn pg_migrate_sync_column(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: called by PostgreSQL with a live frame.
-    unsafe { trigger::enter(fcinfo, sync_guarded) }
-}
-
-/// `migrate.touch_column()`, the trigger function.
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn pg_migrate_touch_column(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: as above.
-    unsafe { trigger::enter(fcinfo, touch_guarded) }
-}
-
-static VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
-
-#[unsafe(no_mangle)]
-extern "C-unwind" fn pg_finfo_pg_migrate_sync_column() -> *const Pg_finfo_record {
-    &raw const VERSION_1
-}
-
-#[unsafe(no_mangle)]
-extern "C-unwind" fn pg_finfo_pg_migrate_touch_column() -> *const Pg_finfo_record {
-    &raw const VERSION_1
-}
+trigger_function!(
+    pg_migrate_sync_column,
+    pg_finfo_pg_migrate_sync_column,
+    sync_column
+);
+trigger_function!(
+    pg_migrate_touch_column,
+    pg_finfo_pg_migrate_touch_column,
+    touch_column
+);

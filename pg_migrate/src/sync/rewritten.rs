@@ -2,10 +2,11 @@
 //! past the triggers: what was unfilled before is unfilled afterwards, but would no longer look it.
 
 use crate::fault::{Fault, Result};
+use crate::pg::error;
 use crate::pg::spi::{self, Arg};
-use crate::pg::{error, trigger};
+use crate::pg::trigger::{self, Call, trigger_function};
 use crate::sync::install::SYNC_TRIGGERS;
-use pgrx::pg_sys::{Datum, FunctionCallInfo, Pg_finfo_record};
+use pgrx::pg_sys::Datum;
 use serde::Deserialize;
 
 /// Gives the sync triggers of a table that is about to be rewritten the transaction id that its rows
@@ -29,11 +30,8 @@ fn restamp(relation: u32) -> Result<()> {
 }
 
 /// `migrate.table_rewritten()`, the function of the event trigger.
-#[pgrx::pg_guard]
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn pg_migrate_table_rewritten(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: called by PostgreSQL with a live frame.
-    match unsafe { trigger::rewritten(fcinfo) } {
+fn table_rewritten(call: Call) -> Datum {
+    match call.rewritten() {
         Some(relation) => error::or_raise(restamp(relation)),
         None => error::raise(Fault::new(
             "39P03",
@@ -43,9 +41,8 @@ unsafe extern "C-unwind" fn pg_migrate_table_rewritten(fcinfo: FunctionCallInfo)
     Datum::null()
 }
 
-static VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
-
-#[unsafe(no_mangle)]
-extern "C-unwind" fn pg_finfo_pg_migrate_table_rewritten() -> *const Pg_finfo_record {
-    &raw const VERSION_1
-}
+trigger_function!(
+    pg_migrate_table_rewritten,
+    pg_finfo_pg_migrate_table_rewritten,
+    table_rewritten
+);

@@ -5,11 +5,11 @@ use super::{truncated, turn};
 use crate::fault::Fault;
 use crate::pg::error;
 use crate::pg::prepared::MOST_PARAMETERS;
-use crate::pg::trigger::{self, Event, Held, What, depth};
+use crate::pg::trigger::{Call, Event, Held, What, depth, trigger_function};
 use crate::pg::tuple::{Slot, Value};
 use crate::sync::rules::Side;
 use crate::sync::{filling, settings, version};
-use pgrx::pg_sys::{Datum, FunctionCallInfo, Pg_finfo_record};
+use pgrx::pg_sys::Datum;
 
 /// Triggers of the user that change a row back and forth are left to themselves from here on; the
 /// verification says what came of it.
@@ -148,15 +148,13 @@ fn keep_in_step(event: Event) -> Datum {
     event.answer()
 }
 
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn split_guarded(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: the frame that PostgreSQL handed to the entry point.
-    if let Some(definition) = unsafe { trigger::truncation(fcinfo) } {
+/// `migrate.sync_split_trigger()`.
+fn sync_split(call: Call) -> Datum {
+    if let Some(definition) = call.truncation() {
         error::or_raise(truncated::refuse(&definition));
         return Datum::null();
     }
-    // SAFETY: as above.
-    match unsafe { Event::of(fcinfo) } {
+    match call.event() {
         Some(event) => keep_in_step(event),
         // 39P01: the trigger protocol was violated.
         None => error::raise(Fault::new(
@@ -166,16 +164,8 @@ unsafe extern "C-unwind" fn split_guarded(fcinfo: FunctionCallInfo) -> Datum {
     }
 }
 
-/// `migrate.sync_split_trigger()`, the trigger function.
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn pg_migrate_sync_split(fcinfo: FunctionCallInfo) -> Datum {
-    // SAFETY: called by PostgreSQL with a live frame.
-    unsafe { trigger::enter(fcinfo, split_guarded) }
-}
-
-static VERSION_1: Pg_finfo_record = Pg_finfo_record { api_version: 1 };
-
-#[unsafe(no_mangle)]
-extern "C-unwind" fn pg_finfo_pg_migrate_sync_split() -> *const Pg_finfo_record {
-    &raw const VERSION_1
-}
+trigger_function!(
+    pg_migrate_sync_split,
+    pg_finfo_pg_migrate_sync_split,
+    sync_split
+);
