@@ -4,7 +4,7 @@ use super::condition::rows;
 use super::fill::{Filler, is_about_a_row, is_conflict};
 use super::storage::{self, Table};
 use super::verify;
-use super::work::{patiently, within};
+use super::work::{TABLE_WAIT, patiently, within};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Event, Job, Quarantined};
 use crate::pg::spi::{self, Arg};
@@ -27,7 +27,7 @@ pub fn quarantined(job: i64) -> Result<(i64, i64)> {
     })?;
     let (mut filled, mut lost) = (0, false);
     for row in ledger::quarantine_of(job.job)? {
-        match patiently(&job, || one(&job, &table, &row))? {
+        match patiently(&job, TABLE_WAIT, || one(&job, &table, &row))? {
             Some(Tried::Filled(rows)) => filled += rows,
             Some(Tried::Gone) => lost = true,
             Some(Tried::Stays) | None => {}

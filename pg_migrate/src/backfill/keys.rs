@@ -8,7 +8,7 @@ use super::fill::Filler;
 use super::passes::unsupported;
 use super::storage::{self, KeyColumn, Table};
 use super::throttle;
-use super::work::{Company, Look, patiently, within};
+use super::work::{Company, Look, TABLE_WAIT, patiently, within};
 use crate::fault::Result;
 use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::spi;
@@ -21,7 +21,9 @@ pub const ROWS_A_BLOCK: i64 = 50;
 
 /// As much of the range as the target time allows.
 pub fn scan(job: &Job, table: &Table, range: &Range, company: Company) -> Result<Look> {
-    let lock = patiently(job, || Ok(transaction::lock_for_update(range.relation)))?;
+    let lock = patiently(job, TABLE_WAIT, || {
+        Ok(transaction::lock_for_update(range.relation))
+    })?;
     let Some(there) = lock else {
         return Ok(Look::Idle);
     };

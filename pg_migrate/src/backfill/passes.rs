@@ -5,7 +5,7 @@ use super::feedback::{FIRST_CHUNK, MOST_PASSES, pass_after};
 use super::keys;
 use super::storage::{self, Table};
 use super::verify;
-use super::work::{Look, event, patiently};
+use super::work::{Look, TABLE_WAIT, event, patiently};
 use crate::fault::{Fault, Result, state};
 use crate::ledger::{self, Job, Moved, Range, Window};
 use crate::pg::spi;
@@ -207,7 +207,7 @@ fn next_pass(job: &Job, rows: i64, found: i64) -> Result<()> {
 pub fn verify(job: &Job, table: &Table, range: &Range) -> Result<Look> {
     let begun = Instant::now();
     torture::at(Point::Verify);
-    let Some(found) = patiently(job, || verify::count(job, table))? else {
+    let Some(found) = patiently(job, TABLE_WAIT, || verify::count(job, table))? else {
         return Ok(Look::Idle);
     };
     ledger::move_range(

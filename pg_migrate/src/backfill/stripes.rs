@@ -79,6 +79,12 @@ impl Tally {
         self.kept * 2 > self.pages
     }
 
+    /// Whether so many rows were filled where they stand as are to be expected of a visit, or at
+    /// least a quarter of them.
+    pub fn gets_on(&self, stripes: f64) -> bool {
+        self.fitted as f64 * stripes * 4.0 >= self.rows() as f64
+    }
+
     /// Bytes that filling a row adds to it; `None`: too few were seen.
     pub fn growth(&self) -> Option<i32> {
         const FEW: i64 = 100;
@@ -375,6 +381,20 @@ mod tests {
         // There is room all the same.
         assert!(!tally([true, true, true], 200).too_early());
         assert!(!Tally::default().too_early());
+    }
+
+    /// Else a window whose pages have room for a row or two would be put off for ever.
+    #[test]
+    fn a_few_rows_are_no_progress() {
+        let visit = |fitted, left| Tally {
+            fitted,
+            left,
+            ..Tally::default()
+        };
+        assert!(!visit(3, 10_000).gets_on(10.0));
+        assert!(visit(300, 10_000).gets_on(10.0));
+        assert!(visit(2, 20).gets_on(10.0));
+        assert!(visit(0, 0).gets_on(10.0));
     }
 
     #[test]

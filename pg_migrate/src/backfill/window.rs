@@ -209,7 +209,9 @@ impl Batch<'_> {
                 window.moved += tally.spilled;
                 return Ok((range.next_block, Some(self.pinned(window)?), tally));
             }
-            window.pins = 0;
+            if stripes.is_some_and(|stripes| found.gets_on(stripes)) {
+                window.pins = 0;
+            }
             tally.add(found);
             window.at = to;
         }

@@ -16,7 +16,9 @@ use crate::pg::{identity, settings, spi, subtransaction, transaction, usage};
 use std::time::Instant;
 
 /// Longest wait for the table's lock, which only a VACUUM FULL or its like can hold for long.
-const TABLE_WAIT: &str = "500ms";
+pub const TABLE_WAIT: &str = "500ms";
+/// The same of a batch that holds locks on other partitions already.
+const NEXT_WAIT: &str = "10ms";
 
 /// What a batch came to.
 #[derive(Debug, Clone)]
@@ -200,52 +202,58 @@ fn piece(job: &Job, company: Company) -> Result<Batch> {
     })?;
     let begun = Instant::now();
     let mut job = job.clone();
-    let mut rows = 0;
+    let (mut rows, mut looks) = (0, 0);
     // Of this transaction: what a window's visit has made room for is there after its end only.
     let mut worked = Vec::new();
-    // A survey, new leaves, a replaced heap file: each asks for one more look, not for ever.
-    for _ in 0..8 {
-        loop {
-            if job.resting {
-                return report(&job, rows, worked.is_empty());
-            }
-            let known = memory::ranges(job.job);
-            let most = feedback::in_flight(usage::shared_buffers());
-            let claimed = ledger::claim(job.job, &known, most, &worked)?;
-            let piece = claimed.as_ref().map(|range| range.range);
-            let look = match claimed {
-                Some(range) if range.kind == "scan" => scan(&job, &table, &range, company)?,
-                // These and the end of a pass are batches of their own.
-                _ if !worked.is_empty() => Look::Idle,
-                Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
-                Some(range) => keys::scan(&job, &table, &range, company)?,
-                None => patiently(&job, || passes::settle(&job))?.unwrap_or(Look::Idle),
-            };
-            match look {
-                Look::Worked(some) => rows += some,
-                Look::Idle => return report(&job, rows, worked.is_empty()),
-                Look::Again => break,
-            }
-            // Small partitions share a transaction, which costs more than they do.
-            let enough = begun.elapsed() * 2 >= job.target();
-            match piece {
-                Some(piece) if company.alone && !enough && !throttle::yields(company)? => {
-                    worked.push(piece);
-                }
-                _ => return report(&job, rows, false),
-            }
+    loop {
+        if job.resting {
+            return report(&job, rows, worked.is_empty());
         }
-        job = ledger::job(job.job)?;
+        let known = memory::ranges(job.job);
+        let most = feedback::in_flight(usage::shared_buffers());
+        let claimed = ledger::claim(job.job, &known, most, &worked)?;
+        let piece = claimed.as_ref().map(|range| range.range);
+        let wait = if worked.is_empty() {
+            TABLE_WAIT
+        } else {
+            NEXT_WAIT
+        };
+        let look = match claimed {
+            Some(range) if range.kind == "scan" => scan(&job, &table, &range, company, wait)?,
+            // These and the end of a pass are batches of their own.
+            _ if !worked.is_empty() => Look::Idle,
+            Some(range) if range.kind == "verify" => passes::verify(&job, &table, &range)?,
+            Some(range) => keys::scan(&job, &table, &range, company)?,
+            None => patiently(&job, wait, || passes::settle(&job))?.unwrap_or(Look::Idle),
+        };
+        match look {
+            Look::Worked(some) => rows += some,
+            Look::Idle => return report(&job, rows, worked.is_empty()),
+            // A survey, new leaves, a replaced heap file: each asks for one more look, not for ever.
+            Look::Again if looks < 8 => {
+                looks += 1;
+                job = ledger::job(job.job)?;
+                continue;
+            }
+            Look::Again => return report(&job, rows, false),
+        }
+        // Small partitions share a transaction, which costs more than they do.
+        let enough = begun.elapsed() * 2 >= job.target();
+        match piece {
+            Some(piece) if company.alone && !enough && !throttle::yields(company)? => {
+                worked.push(piece);
+            }
+            _ => return report(&job, rows, false),
+        }
     }
-    report(&job, rows, false)
 }
 
-/// Runs `body` without waiting long for anybody's lock on the table; `None`: it was not to be had,
-/// and `progress` says so.
-pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+/// Runs `body`, which waits for anybody's lock on the table no longer than `wait`; `None`: it was
+/// not to be had, and `progress` says so.
+pub fn patiently<T>(job: &Job, wait: &str, body: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
     let outcome = subtransaction::attempt(|| {
         let scope = settings::Scope::new();
-        scope.set("lock_timeout", TABLE_WAIT);
+        scope.set("lock_timeout", wait);
         let value = body();
         drop(scope);
         value
@@ -267,9 +275,11 @@ pub fn patiently<T>(job: &Job, body: impl FnOnce() -> Result<T>) -> Result<Optio
 }
 
 /// Fills as much of a claimed range as the target time allows.
-fn scan(job: &Job, table: &Table, range: &Range, company: Company) -> Result<Look> {
+fn scan(job: &Job, table: &Table, range: &Range, company: Company, wait: &str) -> Result<Look> {
     torture::at(Point::BatchClaimed);
-    let lock = patiently(job, || Ok(transaction::lock_for_update(range.relation)))?;
+    let lock = patiently(job, wait, || {
+        Ok(transaction::lock_for_update(range.relation))
+    })?;
     let Some(there) = lock else {
         return Ok(Look::Idle);
     };
