@@ -177,6 +177,13 @@ impl Batch<'_> {
     fn go_on(&mut self, range: &Range, window: &mut Window) -> Result<(i64, Option<i32>, Tally)> {
         let stripes = self.stripes(range, window)?;
         let last = stripes.is_none_or(|stripes| feedback::is_last(window, stripes));
+        if last && !window.last {
+            // What makes it the last one may come in the middle of a visit, which has left rows behind.
+            window.last = true;
+            window.at = range.next_block;
+            window.left = 0;
+        }
+        let last = window.last;
         let noted = self.memory.notes.cover(range.next_block, window.end);
         let mut tally = Tally::default();
         let begins = window.at;
@@ -220,8 +227,9 @@ impl Batch<'_> {
         if window.at < window.end {
             return Ok((range.next_block, None, tally));
         }
-        // That no row is noted does not say that there is none.
-        if last || window.left == 0 && !noted {
+        // That no row is noted does not say that there is none: only who has read all of them knows.
+        let all_read = !noted && begins == range.next_block;
+        if last || window.left == 0 && all_read {
             let next = window.end;
             *window = window.next();
             return Ok((next, None, tally));

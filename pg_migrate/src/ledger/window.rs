@@ -28,6 +28,8 @@ pub struct Window {
     pub short: bool,
     /// Bytes that filling a row is taken to add to it.
     pub grows: i32,
+    /// The visit under way takes all that is left, and has done so from the window's beginning.
+    pub last: bool,
 }
 
 impl Window {

@@ -139,6 +139,32 @@ fn a_visit_that_comes_too_early_is_put_off() {
     assert!(share > 60.0, "{share} % heap-only");
 }
 
+/// What makes a visit the last one may come in the middle of it: here, a caller whose transaction goes
+/// on. With the trigger nobody looks at the rows again.
+#[test]
+fn a_visit_that_becomes_the_last_begins_anew() {
+    let own = Cluster::own();
+    let db = own.database();
+    full(&db);
+    db.run("SELECT migrate.sync_column_trigger('t', 'a', 'b')");
+    db.run("SELECT migrate.backfill('t', 'b = a', 'b IS NULL', target_ms => 1, stripes => 10)");
+    let mut session = db.connect();
+    let amid = "SELECT EXISTS (SELECT FROM migrate.backfill_range
+                WHERE (\"window\" ->> 'visit')::int > 0 AND (\"window\" ->> 'at')::int > next_block)";
+    while !db.one::<bool>(amid) {
+        session
+            .batch_execute("SELECT migrate.backfill_batch()")
+            .unwrap();
+    }
+    db.run("UPDATE migrate.backfill SET target_ms = 1000");
+    while db.one::<bool>("SELECT state <> 'done' FROM migrate.backfill") {
+        session
+            .batch_execute("BEGIN; SELECT migrate.backfill_batch(); COMMIT")
+            .unwrap();
+    }
+    assert_eq!(unfilled(&db), 0);
+}
+
 /// A crash or another caller in the middle of a window: what it had left is still found.
 #[test]
 fn a_window_goes_on_where_it_was_left() {
