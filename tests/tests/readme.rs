@@ -65,10 +65,13 @@ fn run(db: &Db, session: &[Exchange]) {
             .split(&format!("@@{}\n", number + 1))
             .next()
             .unwrap_or_default();
+        // How far a backfill is, is told every few seconds: by a slow machine more often.
+        let tells = |line: &str| line.contains(['█', '░']);
+        let told = exchange.shown.iter().any(|line| tells(line));
         let printed: Vec<String> = printed
             .lines()
             .map(clean)
-            .filter(|line| !line.is_empty())
+            .filter(|line| !line.is_empty() && (told || !tells(line)))
             .collect();
         let shown: Vec<&String> = exchange
             .shown
