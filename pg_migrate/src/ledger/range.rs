@@ -52,19 +52,20 @@ const COLUMNS: &str = "range, kind, relation::oid::int8 AS relation, filenode::i
 
 /// Claims a piece of the job until the transaction ends: one with blocks nobody has read yet, else
 /// one with skipped rows whose time has come. `known`, those the session was at before, come first;
-/// nobody else's are claimed while any of them is open, and new ones only while those have fewer than
-/// `most` blocks. One that another session was at moments ago comes last, and those in `but` are
-/// passed over. `None`: others have all there is, or it is to be left alone for a while.
+/// one that another session was at moments ago is not claimed while any of them is open, and comes
+/// last; new ones only while those have fewer than `most` blocks; those in `but` are passed over. `None`: others have all there is, or it is to be left alone for a while.
 pub fn claim(job: i64, known: &[i64], most: i64, but: &[i64]) -> Result<Option<Range>> {
     const OPEN: &str = "(SELECT coalesce(pg_catalog.sum(k.end_block - k.next_block + 1), 0) \
                          FROM migrate.backfill_range k WHERE k.job = $1 AND NOT k.done AND k.range = ANY ($2))";
+    // A worker that died, or has long been kept from its range, must not keep others from it.
+    const LATELY: &str = "pg_catalog.clock_timestamp() - interval '5 seconds'";
     let whose = [
         "range = ANY ($2) AND $3 > 0 ORDER BY pg_catalog.array_position($2, range)".to_owned(),
         // In the order of the index: there may be thousands.
         format!("batches = 0 AND $3 > {OPEN} ORDER BY range"),
         format!(
-            "batches > 0 AND $3 > 0 AND {OPEN} = 0 \
-             ORDER BY worked_at > pg_catalog.clock_timestamp() - interval '5 seconds', range"
+            "batches > 0 AND $3 > 0 AND ({OPEN} = 0 OR worked_at <= {LATELY}) \
+             ORDER BY worked_at > {LATELY}, range"
         ),
     ];
     for which in ["next_block < end_block", "next_block >= end_block"] {

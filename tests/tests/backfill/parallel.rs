@@ -45,12 +45,26 @@ fn ranges_are_spread_over_the_workers() {
     second.batch_execute(&batch).unwrap();
     second.batch_execute("COMMIT").unwrap();
     assert_eq!(db.rows(begun), [["1"], ["1"], ["2"]]);
+    // What another has left long ago is taken, although its own is open and waits for somebody.
+    db.run(
+        "UPDATE migrate.backfill_range SET worked_at = now() - interval '1 minute' WHERE range = 1;
+         UPDATE migrate.backfill_range SET retry_at = now() + interval '1 hour' WHERE batches = 2",
+    );
+    second.batch_execute(&batch).unwrap();
+    second.batch_execute("COMMIT").unwrap();
+    assert_eq!(db.rows(begun), [["2"], ["1"], ["2"]]);
+    db.run(
+        "UPDATE migrate.backfill_range SET worked_at = now() WHERE range = 1;
+         UPDATE migrate.backfill_range SET retry_at = NULL WHERE range = 3",
+    );
     // Who is new takes what nobody is at: here, what was begun long ago.
-    db.run("UPDATE migrate.backfill_range SET worked_at = now() - interval '1 minute' WHERE batches = 2");
+    db.run(
+        "UPDATE migrate.backfill_range SET worked_at = now() - interval '1 minute' WHERE range = 3",
+    );
     let mut third = db.connect();
     third.batch_execute(&batch).unwrap();
     third.batch_execute("COMMIT").unwrap();
-    assert_eq!(db.rows(begun), [["1"], ["1"], ["3"]]);
+    assert_eq!(db.rows(begun), [["2"], ["1"], ["3"]]);
     finish(&db, id);
     assert_eq!(
         db.one::<i64>("SELECT count(*) FROM t WHERE b IS DISTINCT FROM md5(a)"),
